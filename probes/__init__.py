@@ -1,0 +1,1 @@
+"""What is run on hosts, what it printed, and the history kept of it."""
