@@ -1,0 +1,23 @@
+"""Log lines that hostile text cannot forge.
+
+Whatever a host prints may end in a log message; control characters are made visible, so one
+message stays one line and no terminal obeys it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class EscapingFormatter(logging.Formatter):
+    """Formats as usual, then writes control characters of the message as ``\\xNN``."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """One line of the log; newlines of a message become ``\\x0a``, tracebacks stay whole."""
+        record.message = _CONTROL.sub(
+            lambda match: f"\\x{ord(match[0]):02x}", record.message
+        ).replace("\n", "\\x0a")
+        return super().formatMessage(record)
