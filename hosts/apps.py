@@ -9,3 +9,7 @@ class HostsConfig(AppConfig):
 
     name = "hosts"
     verbose_name = _("Hosts")
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from hosts import checks  # noqa: F401 - imported for what it registers

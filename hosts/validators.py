@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,31}")
 _NAME = re.compile(r"[\w][\w .:@()\-]{0,99}")
 
 
@@ -34,16 +35,28 @@ def validate_host_name(value: str) -> None:
 def validate_address(value: str) -> None:
     """Accept a DNS name, an IPv4 or an IPv6 address (zone id allowed), and nothing else."""
     try:
-        ipaddress.ip_address(value)
-        return
+        address = ipaddress.ip_address(value)
     except ValueError:
         pass
+    else:
+        # The standard library takes any text as a zone id.
+        zone = getattr(address, "scope_id", None)
+        if zone is None or _ZONE.fullmatch(zone):
+            return
     labels = value.rstrip(".").split(".")
     numeric = all(label.isdigit() for label in labels)
     if len(value) > 253 or numeric or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValidationError(
             _("Enter a host name, an IPv4 address or an IPv6 address."), code="invalid"
         )
+
+
+def plain_address(value: str) -> str:
+    """One spelling of a valid address: host keys are looked up by it."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return value.rstrip(".").lower()
 
 
 def validate_key_file(value: str) -> None:
