@@ -1,0 +1,1 @@
+"""Pages about hosts, credentials and host keys. They validate, call and shape."""
