@@ -7,8 +7,10 @@ expires just before its next run, so a stalled worker piles nothing up.
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "netadmin.settings")
 
@@ -34,3 +36,15 @@ app.conf.beat_schedule = {
         "options": {"expires": 540.0},
     },
 }
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def refuse_a_bad_key_ring(**kwargs: Any) -> None:
+    """End the worker or scheduler before its first task; signals would swallow an exception."""
+    from hosts import secrets
+
+    try:
+        secrets.verify_ring()
+    except ImproperlyConfigured as error:
+        raise SystemExit(f"netadmin does not start: {error}") from None

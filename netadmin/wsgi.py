@@ -6,3 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "netadmin.settings")
 application = get_wsgi_application()
+
+from hosts import secrets  # noqa: E402 - Django is ready only now
+
+secrets.verify_ring()
