@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from netadmin import env as declared
+from netadmin import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = declared.Reader(BASE_DIR / ".env")
@@ -28,13 +29,13 @@ ALLOWED_HOSTS: list[str] = list(
     dict.fromkeys([_site_host, *env("ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"])
 )
 CSRF_TRUSTED_ORIGINS = [_site_origin]
-CSRF_FAILURE_VIEW = "netadmin.access.views.csrf_failure"
+CSRF_FAILURE_VIEW = "netadmin.access.views.refusals.csrf_failure"
 
 INSTALLED_APPS = [
     "netadmin.access",
     "hosts",
     "probes",
-    "django.contrib.admin",
+    "netadmin.access.apps.AdminConfig",  # django.contrib.admin, open to administrators only
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -113,6 +114,7 @@ DATABASES = {"default": _database}
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
+    "netadmin.access.backends.RoleBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -129,11 +131,11 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 1 / 60
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_TEMPLATE = "access/locked_out.html"
-AXES_IPWARE_PROXY_COUNT = TRUSTED_PROXIES or None
-AXES_IPWARE_META_PRECEDENCE_ORDER = (
-    ["HTTP_X_FORWARDED_FOR", "REMOTE_ADDR"] if TRUSTED_PROXIES else ["REMOTE_ADDR"]
-)
+AXES_LOCKOUT_CALLABLE = "netadmin.access.views.refusals.locked_out"
+AXES_CLIENT_IP_CALLABLE = "netadmin.access.audit.client_address"
+AXES_DISABLE_ACCESS_LOG = True  # logins are in the audit log
+AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # netadmin.access.admin registers it, recorded in the audit log
 
 # --- browser safety ---------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
@@ -141,6 +143,9 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "netadmin_session"
 CSRF_COOKIE_NAME = "netadmin_csrf"
+LANGUAGE_COOKIE_SECURE = _https
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = _https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
@@ -234,5 +239,7 @@ LOGGING = {
     "loggers": {
         "paramiko": {"level": "WARNING" if LOG_LEVEL != "DEBUG" else "INFO"},
         "django.db.backends": {"level": "INFO"},
+        "axes": {"level": "WARNING"},
     },
 }
+logs.configure_structlog()

@@ -44,7 +44,6 @@ class Code(enum.StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-
 EXPLANATIONS: dict[Code, tuple[str, str]] = {
     Code.NAME_NOT_FOUND: (
         gettext_noop("Host name not found"),
@@ -68,11 +67,16 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
     ),
     Code.HOST_KEY_UNKNOWN: (
         gettext_noop("Host key awaits approval"),
-        gettext_noop("Compare the fingerprint with the host's own, then approve it. Nothing secret was sent."),
+        gettext_noop(
+            "Compare the fingerprint with the host's own, then approve it. Nothing secret was sent."
+        ),
     ),
     Code.HOST_KEY_CHANGED: (
         gettext_noop("Host key changed"),
-        gettext_noop("The host shows another key than the trusted one. If it was reinstalled, approve the new key; if not, someone may stand in between."),
+        gettext_noop(
+            "The host shows another key than the trusted one. If it was reinstalled, "
+            "approve the new key; if not, someone may stand in between."
+        ),
     ),
     Code.HOST_KEY_REFUSED: (
         gettext_noop("Host key refused"),
@@ -80,11 +84,17 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
     ),
     Code.LOGIN_FAILED: (
         gettext_noop("Login failed"),
-        gettext_noop("The host refused the user, password or key. Edit the credential; it is not tried again until then."),
+        gettext_noop(
+            "The host refused the user, password or key. Edit the credential; it is not "
+            "tried again until then."
+        ),
     ),
     Code.LOGIN_PAUSED: (
         gettext_noop("Login paused"),
-        gettext_noop("The last login failed, so the account is not tried again. Edit the credential to go on."),
+        gettext_noop(
+            "The last login failed, so the account is not tried again. Edit the credential "
+            "to go on."
+        ),
     ),
     Code.CREDENTIAL_MISSING: (
         gettext_noop("No credential"),
@@ -92,23 +102,37 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
     ),
     Code.KEY_UNREADABLE: (
         gettext_noop("Private key unreadable"),
-        gettext_noop("Check the key, its passphrase, or the path and permissions of the key file on the controller."),
+        gettext_noop(
+            "Check the key, its passphrase, or the path and permissions of the key file on "
+            "the controller."
+        ),
     ),
     Code.JUMP_FAILED: (
         gettext_noop("Jump host failed"),
-        gettext_noop("The way through the jump host broke. Probe the jump host itself to see why, and check that it allows forwarding."),
+        gettext_noop(
+            "The way through the jump host broke. Probe the jump host itself to see why, "
+            "and check that it allows forwarding."
+        ),
     ),
     Code.SUDO_REFUSED: (
         gettext_noop("sudo refused"),
-        gettext_noop("Check the sudo password, or allow the user to run netstat by sudo. It is not tried again until the credential is edited."),
+        gettext_noop(
+            "Check the sudo password, or allow the user to run netstat by sudo. It is not "
+            "tried again until the credential is edited."
+        ),
     ),
     Code.NETSTAT_MISSING: (
         gettext_noop("Neither netstat nor ss found"),
-        gettext_noop("Install net-tools (apt install net-tools, yum install net-tools) or iproute2 on the host."),
+        gettext_noop(
+            "Install net-tools (apt install net-tools, yum install net-tools) or iproute2 "
+            "on the host."
+        ),
     ),
     Code.PERMISSION_LIMITED: (
         gettext_noop("Some processes not visible"),
-        gettext_noop("The user may not see every PID. Use root, or grant sudo for netstat in the credential."),
+        gettext_noop(
+            "The user may not see every PID. Use root, or grant sudo for netstat in the credential."
+        ),
     ),
     Code.COMMAND_FAILED: (
         gettext_noop("The command failed"),
@@ -116,19 +140,29 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
     ),
     Code.OUTPUT_TOO_LARGE: (
         gettext_noop("Output too large"),
-        gettext_noop("The host printed more than the limit. Raise PROBE_MAX_BYTES if it really has that many sockets."),
+        gettext_noop(
+            "The host printed more than the limit. Raise PROBE_MAX_BYTES if it really has "
+            "that many sockets."
+        ),
     ),
     Code.TRUNCATED: (
         gettext_noop("Output cut off"),
-        gettext_noop("The connection ended before the end of the output. Nothing is concluded from it; the next probe tries again."),
+        gettext_noop(
+            "The connection ended before the end of the output. Nothing is concluded from "
+            "it; the next probe tries again."
+        ),
     ),
     Code.NOT_UNDERSTOOD: (
         gettext_noop("Output not understood"),
-        gettext_noop("The host printed something that is no netstat or ss table. See the raw output."),
+        gettext_noop(
+            "The host printed something that is no netstat or ss table. See the raw output."
+        ),
     ),
     Code.STILL_RUNNING: (
         gettext_noop("The last netstat still runs"),
-        gettext_noop("A netstat of an earlier probe hangs on the host, so no second one was started."),
+        gettext_noop(
+            "A netstat of an earlier probe hangs on the host, so no second one was started."
+        ),
     ),
     Code.UNSUPPORTED: (
         gettext_noop("Platform not supported yet"),
@@ -164,6 +198,8 @@ class Failure:
     code: Code
     detail: str = ""
     offered_key: OfferedKey | None = None
+    cause: Code | None = None
+    """With JUMP_FAILED: the jump host's own code, so that its failed login is paused as well."""
 
 
 class Privilege(enum.StrEnum):
@@ -189,6 +225,8 @@ class Observation:
     privilege: Privilege = Privilege.UNKNOWN
     text: str = ""
     """The socket table, decoded (undecodable bytes as ``\\xNN``), lines ended by ``\\n``."""
+    wide: bool = False
+    """True where netstat ran with ``-W``: it cuts no address (``probes.parsers.parse``)."""
     notes: str = ""
     """What the command wrote to standard error, decoded, capped."""
     raw: bytes = field(default=b"", repr=False)

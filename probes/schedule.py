@@ -28,7 +28,7 @@ MAX_BACKOFF_S = 900
 QUEUE_LEASE_S = 60
 """How long a claimed host may wait in a queue before anybody may claim it again."""
 
-STORE_MARGIN_S = 60
+STORE_MARGIN_S = 30
 """Added to the probe's deadline for a running lease: waiting for a thread, parsing, storing."""
 
 PAUSING = frozenset({Code.LOGIN_FAILED, Code.SUDO_REFUSED})
@@ -179,7 +179,7 @@ def backoff_s(interval_s: int, *, failures: int) -> float:
     and is spread by a tenth so that hosts that died together do not come back together.
     """
     longest = max(MAX_BACKOFF_S, interval_s)
-    wait_s = min(interval_s * 2 ** min(failures - 1, 16), longest)
+    wait_s = min(interval_s * 2.0 ** min(failures - 1, 16), longest)
     return wait_s * (0.9 + 0.1 * secrets.randbelow(1001) / 1000)
 
 

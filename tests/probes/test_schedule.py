@@ -314,7 +314,8 @@ def test_a_late_finish_of_a_lost_lease_changes_nothing() -> None:
 
         row = Schedule.objects.get()
         assert row.failures == 0
-        assert row.lease_until is not None and row.lease_until > timezone.now()
+        assert row.lease_until is not None
+        assert row.lease_until > timezone.now()
 
 
 @pytest.mark.django_db(databases=["default"], transaction=True)

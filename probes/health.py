@@ -1,0 +1,108 @@
+"""Whether netadmin itself works: the scheduler's heartbeat, the database, the broker.
+
+Place in the data's way: beside it. Beat sends a heartbeat through the broker, a worker writes
+the row; pages and ``/readyz`` read its age, so any broken link of that chain shows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from kombu import Connection
+
+from netadmin.access.permissions import public
+from probes.models import Heartbeat
+
+LATE_AFTER_S = 45
+"""Heartbeats come every 10 s; four missed ones are late."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerState:
+    """Age of the newest heartbeat; ``at`` None means none ever came."""
+
+    at: dt.datetime | None
+    late: bool
+
+
+def beat(*, node: str, sent_at: float) -> None:
+    """Write the heartbeat row of a worker node; ``sent_at`` in epoch seconds."""
+    sent = dt.datetime.fromtimestamp(sent_at, tz=dt.UTC)
+    Heartbeat.objects.update_or_create(
+        node=node[:200], defaults={"at": timezone.now(), "sent_at": sent}
+    )
+
+
+def scheduler_state() -> SchedulerState:
+    """What the pages' banner and ``/readyz`` say of scheduler and workers."""
+    newest = Heartbeat.objects.order_by("-at").values_list("at", flat=True).first()
+    late = newest is None or timezone.now() - newest > dt.timedelta(seconds=LATE_AFTER_S)
+    return SchedulerState(at=newest, late=late)
+
+
+def live_nodes() -> int:
+    """Worker nodes heard of lately; at least the one that asks."""
+    since = timezone.now() - dt.timedelta(seconds=LATE_AFTER_S)
+    return max(1, Heartbeat.objects.filter(at__gt=since).count())
+
+
+@public
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """This process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@public
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 where database, migrations, broker and scheduler are well, else 503; says which."""
+    checks = {"database": _database(), "broker": _broker()}
+    if checks["database"] == "ok":
+        checks["migrations"] = _migrations()
+        checks["scheduler"] = _scheduler() if checks["migrations"] == "ok" else "unknown"
+    ready = all(state == "ok" for state in checks.values())
+    return JsonResponse({"ready": ready, "checks": checks}, status=200 if ready else 503)
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return "unreachable"
+    return "ok"
+
+
+def _migrations() -> str:
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return "unapplied" if plan else "ok"
+
+
+def _broker() -> str:
+    try:
+        with Connection(
+            settings.CELERY_BROKER_URL, connect_timeout=2, transport_options={"socket_timeout": 2}
+        ) as broker:
+            broker.ensure_connection(max_retries=1, timeout=2)
+    except Exception:
+        # Every transport raises its own family of errors; the answer is the same for all.
+        return "unreachable"
+    return "ok"
+
+
+def _scheduler() -> str:
+    state = scheduler_state()
+    if state.at is None:
+        return "never ran"
+    age_s = int(time.time() - state.at.timestamp())
+    return f"late: last heartbeat {age_s} s ago" if state.late else "ok"

@@ -1,0 +1,59 @@
+"""Celery's entries: thin, idempotent, carrying ids only.
+
+Losing any of these messages loses no work: the database owns the schedule.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+from celery import shared_task
+from django.conf import settings
+
+from probes import health, schedule, work
+from probes.history import retention
+
+BATCH = 50
+"""Hosts per message: one task costs Celery as much as several probes."""
+
+QUEUED_BATCHES = 4
+"""How many batches of living hosts may be leased at once per worker."""
+
+
+@shared_task
+def dispatch() -> int:
+    """Lease due hosts and hand them to the workers in batches; returns how many."""
+    schedule.ensure()
+    nodes = health.live_nodes()
+    sent = _send("live", limit=BATCH * QUEUED_BATCHES * nodes - schedule.leased("live"))
+    return sent + _send(
+        "failing", limit=settings.PROBE_THREADS * nodes - schedule.leased("failing")
+    )
+
+
+@shared_task
+def probe_batch(host_ids: list[int], token: str, lane: schedule.Lane) -> int:
+    """Probe hosts leased under ``token``; returns how many were stored."""
+    return work.probe_batch(host_ids, token, lane=lane)
+
+
+@shared_task(bind=True)
+def heartbeat(self, sent_at: float | None = None) -> None:  # type: ignore[no-untyped-def]
+    """Show that beat and this worker live."""
+    health.beat(node=self.request.hostname or "worker", sent_at=sent_at or time.time())
+
+
+@shared_task
+def retain() -> dict[str, int]:
+    """Delete what is older than its retention, in small steps."""
+    return retention.prune(dt.datetime.now(tz=dt.UTC))
+
+
+def _send(lane: schedule.Lane, *, limit: int) -> int:
+    ids, token = schedule.claim(lane, limit=limit)
+    for begin in range(0, len(ids), BATCH):
+        probe_batch.apply_async(
+            args=(ids[begin : begin + BATCH], token, lane), expires=schedule.QUEUE_LEASE_S
+        )
+    return len(ids)
