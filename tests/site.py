@@ -5,6 +5,7 @@ For tests of what only shows between processes: leases, killed workers, a wiped 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import signal
@@ -40,6 +41,11 @@ class Process:
             )
 
     @property
+    def pid(self) -> int:
+        """Of the process that was started."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
@@ -60,6 +66,9 @@ class Site:
         self.database_url = database_url
         self.processes: list[Process] = []
         self.env = {
+            "SECRET_KEY": "only-for-tests-" + "k" * 50,
+            "FIELD_ENCRYPTION_KEYS": "t1:" + base64.b64encode(b"only-for-tests--" * 2).decode(),
+            "DJANGO_SETTINGS_MODULE": "netadmin.settings",
             **os.environ,
             "DATABASE_URL": database_url,
             "CELERY_BROKER_URL": redis.url,
@@ -75,9 +84,9 @@ class Site:
         """Run Python code with Django set up, as a process of this site."""
         return self._run([sys.executable, "-c", PYTHON_PREFIX + code])
 
-    def worker(self, name: str) -> Process:
+    def worker(self, name: str, *options: str) -> Process:
         """Start a Celery worker node."""
-        return self._start("worker", "--hostname", f"{name}@test", log=name)
+        return self._start("worker", "--hostname", f"{name}@test", *options, log=name)
 
     def beat(self, name: str) -> Process:
         """Start a scheduler."""
