@@ -1,0 +1,123 @@
+"""What several routes of the API have in common: finding objects, and parameters of lists.
+
+Place in the data's way: used by the handlers of this package. The only place that decides which
+host, group or snapshot a parameter means; all of them look among what the caller may see.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal, Protocol
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from pydantic import Field
+
+from hosts.models import Host, HostQuerySet
+from netadmin import envelope
+from probes.api.routing import Refusal
+from probes.filters import Cursor, FilterError, Identifier, Limit, Moment, Query
+from probes.history import queries
+from probes.models import Outcome, Snapshot
+
+Format = Literal["json", "csv"]
+
+
+class Listed(Query):
+    """A list, a page at a time. ``format=csv`` gives all of its rows, whatever the page."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 100
+    format: Format = "json"
+
+
+class Of(Query):
+    """Which hosts a statistic is over; all that the caller sees where nothing is said."""
+
+    host: Identifier | None = None
+    group: Annotated[str, Field(max_length=100)] | None = None
+    """Name of a host group."""
+
+
+class At(Query):
+    """Which snapshot of a host: the newest whole one at or before ``at``, or one by its id."""
+
+    at: Moment | None = None
+    snapshot: Identifier | None = None
+
+
+class AsksForTime(Protocol):
+    """What :func:`moment_of` reads."""
+
+    @property
+    def at(self) -> dt.datetime | None: ...
+    @property
+    def snapshot(self) -> int | None: ...
+
+
+class AsksForHosts(Protocol):
+    """What :func:`hosts_of` reads."""
+
+    @property
+    def host(self) -> int | None: ...
+    @property
+    def group(self) -> str | None: ...
+
+
+def visible_hosts(request: HttpRequest) -> HostQuerySet:
+    """The hosts the caller may see."""
+    return Host.objects.kept().visible_to(request.user)
+
+
+def visible_host(request: HttpRequest, pk: int) -> Host | None:
+    """One of them by its id."""
+    return visible_hosts(request).filter(pk=pk).first()
+
+
+def visible_snapshot(request: HttpRequest, pk: int) -> Snapshot | None:
+    """A snapshot of one of them."""
+    stored = Snapshot.objects.select_related("host")
+    return stored.filter(pk=pk, host__in=visible_hosts(request)).first()
+
+
+def hosts_of(request: HttpRequest, query: AsksForHosts) -> HostQuerySet:
+    """The visible hosts that ``host`` and ``group`` name; absent ones end the request."""
+    hosts = visible_hosts(request)
+    if query.group is not None:
+        hosts = hosts.filter(groups__name=query.group)
+        if not hosts.exists():
+            raise absent("group", _("There is no such host group, or no host in it."))
+    if query.host is not None:
+        hosts = hosts.filter(pk=query.host)
+        if not hosts.exists():
+            raise absent("host", _("There is no such host."))
+    return hosts
+
+
+def moment_of(host: Host, query: AsksForTime) -> Snapshot | None:
+    """The whole snapshot that ``at`` or ``snapshot`` means; None where neither is given.
+
+    A time in whole seconds means the end of that second, so that a time read off a page, which
+    shows no fractions, finds what the page showed.
+    """
+    if query.snapshot is not None:
+        if query.at is not None:
+            raise FilterError("snapshot", _("Give at or snapshot, not both."))
+        stored = Snapshot.objects.filter(pk=query.snapshot, host=host).first()
+        if stored is None:
+            raise absent("snapshot", _("This host has no such snapshot."))
+        if stored.outcome != Outcome.OK:
+            raise FilterError("snapshot", _("This probe gave no whole table. Choose another."))
+        return stored
+    if query.at is None:
+        return None
+    exact = query.at.microsecond != 0
+    stored = queries.snapshot_at(host, query.at if exact else query.at.replace(microsecond=999_999))
+    if stored is None:
+        raise absent("at", _("No whole snapshot is kept of that time or before it."))
+    return stored
+
+
+def absent(field: str, message: str) -> Refusal:
+    """404 for what a parameter names; the same whether it does not exist or may not be seen."""
+    return Refusal(envelope.error(404, "not_found", f"{field}: {message}", field=field))

@@ -1,0 +1,60 @@
+"""Every question to history: pages, JSON, CSV and MCP ask here and shape what comes.
+
+Place in the data's way: between the stored rows and whoever shows them. Results are frozen values
+that know nothing of HTML or JSON. What a caller may see is decided before: these functions answer
+about the hosts they are given. A query runs on the database its host or hosts came from.
+"""
+
+from __future__ import annotations
+
+from probes.history.queries.fleet import (
+    BARS,
+    Bar,
+    HostRow,
+    all_snapshots,
+    host_row,
+    overview,
+    snapshots,
+)
+from probes.history.queries.pages import Page
+from probes.history.queries.peers import IpRow, state_totals, states, top_ips
+from probes.history.queries.ports import PortRow, port_holders, ports
+from probes.history.queries.scopes import SCOPES
+from probes.history.queries.series import BYS, MOST_POINTS, Series, timeline
+from probes.history.queries.sockets import (
+    DEFAULT_SORT,
+    SORTS,
+    SocketRow,
+    connections,
+    iter_connections,
+    snapshot_at,
+)
+
+__all__ = [
+    "BARS",
+    "BYS",
+    "DEFAULT_SORT",
+    "MOST_POINTS",
+    "SCOPES",
+    "SORTS",
+    "Bar",
+    "HostRow",
+    "IpRow",
+    "Page",
+    "PortRow",
+    "Series",
+    "SocketRow",
+    "all_snapshots",
+    "connections",
+    "host_row",
+    "iter_connections",
+    "overview",
+    "port_holders",
+    "ports",
+    "snapshot_at",
+    "snapshots",
+    "state_totals",
+    "states",
+    "timeline",
+    "top_ips",
+]

@@ -1,0 +1,266 @@
+"""History as JSON and CSV: the one place where rows become keys and columns.
+
+Place in the data's way: after ``probes.history.queries``, before ``netadmin.envelope`` and
+``netadmin.csvfile`` (which makes cells inert). Shared by the JSON routes, their CSV, and MCP. A
+JSON object and a CSV row of one thing have the same names in the same order. Unknown is null in
+JSON and empty in CSV, never "-" or 0. Times are UTC in ISO 8601.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from django.http import StreamingHttpResponse
+from django.utils.translation import gettext
+
+from hosts.models import Host
+from netadmin import csvfile
+from probes.history.queries import HostRow, IpRow, PortRow, Series, SocketRow
+from probes.models import Schedule, Snapshot
+from probes.observation import EXPLANATIONS, Code
+from probes.status import Status
+
+CONNECTION: Final = (
+    "protocol",
+    "recv_queue",
+    "send_queue",
+    "local_ip",
+    "local_port",
+    "foreign_ip",
+    "foreign_port",
+    "state",
+    "pid",
+    "program",
+)
+"""A connection row, everywhere."""
+
+CONNECTION_HISTORY: Final = (*CONNECTION, "direction", "first_seen", "last_seen", "copies")
+"""A connection row out of history."""
+
+PORT: Final = (
+    "protocol",
+    "local_ip",
+    "local_port",
+    "pid",
+    "program",
+    "state",
+    "bound",
+    "first_seen",
+    "connections",
+    "copies",
+)
+IP: Final = ("ip", "scope", "total", "by_state", "local_ports")
+STATE: Final = ("state", "sockets")
+SNAPSHOT: Final = (
+    "id",
+    "host",
+    "taken_at",
+    "duration_ms",
+    "outcome",
+    "code",
+    "detail",
+    "tool",
+    "command",
+    "privilege",
+    "sockets",
+    "listeners",
+    "by_state",
+    "by_protocol",
+    "without_pid",
+    "rejected",
+    "lines",
+    "opened",
+    "closed",
+)
+HOST: Final = (
+    "id",
+    "name",
+    "address",
+    "port",
+    "is_local",
+    "platform",
+    "credential",
+    "groups",
+    "jump_host",
+    "interval_s",
+    "effective_interval_s",
+    "enabled",
+    "keep_connection",
+    "notes",
+    "created_at",
+    "updated_at",
+    "status",
+    "latest",
+    "latest_whole",
+)
+
+
+def connection(row: SocketRow) -> dict[str, Any]:
+    """A socket of history."""
+    return {name: getattr(row, name) for name in CONNECTION} | {
+        "direction": row.direction,
+        "first_seen": time(row.first_seen),
+        "last_seen": time(row.last_seen),
+        "copies": row.copies,
+    }
+
+
+def port(row: PortRow) -> dict[str, Any]:
+    """A listener; with its host where the row has one."""
+    listed = {name: getattr(row, name) for name in PORT}
+    listed["first_seen"] = time(row.first_seen)
+    return listed if row.host is None else {"host": host_name(row.host), **listed}
+
+
+def ip(row: IpRow) -> dict[str, Any]:
+    """A remote address with its connections."""
+    return {
+        "ip": row.ip,
+        "scope": row.scope,
+        "total": row.total,
+        "by_state": row.by_state,
+        "local_ports": [
+            {"port": number, "connections": count} for number, count in row.local_ports
+        ],
+    }
+
+
+def states(totals: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Sockets by state, in the order given."""
+    return [{"state": state, "sockets": count} for state, count in totals.items()]
+
+
+def timeline(series: Series) -> dict[str, Any]:
+    """A series: seconds since 1970, a list of the same length by name, failed probes."""
+    return {
+        "times": series.times,
+        "series": series.series,
+        "failed": [[at, code] for at, code in series.failed],
+        "step_s": series.step_s,
+    }
+
+
+def timeline_rows(series: Series) -> tuple[list[str], Iterator[list[Any]]]:
+    """The same as columns: header and rows."""
+    columns = list(series.series.values())
+    rows = (
+        [dt.datetime.fromtimestamp(at, tz=dt.UTC), *(column[place] for column in columns)]
+        for place, at in enumerate(series.times)
+    )
+    return ["time", *series.series], rows
+
+
+def snapshot(stored: Snapshot) -> dict[str, Any]:
+    """A probe's record."""
+    shown: dict[str, Any] = {
+        name: getattr(stored, name) for name in SNAPSHOT if name not in ("id", "host")
+    }
+    shown["taken_at"] = time(stored.taken_at)
+    shown["code"] = stored.code or None
+    return {"id": stored.pk, "host": stored.host_id, **shown}
+
+
+def explained(stored: Snapshot) -> dict[str, Any]:
+    """The same with what its code means and how to mend it, in the reader's language."""
+    title, hint = EXPLANATIONS[Code(stored.code)] if stored.code else ("", "")
+    return snapshot(stored) | {
+        "title": gettext(title) if title else "",
+        "hint": gettext(hint) if hint else "",
+    }
+
+
+def status(judged: Status) -> dict[str, Any]:
+    """How a host does."""
+    return {
+        "level": judged.level.name.lower(),
+        "code": judged.code or None,
+        "label": gettext(judged.label),
+        "title": gettext(judged.title) if judged.title else "",
+        "hint": gettext(judged.hint) if judged.hint else "",
+        "since": time(judged.since),
+    }
+
+
+def host_name(host: Host) -> dict[str, Any]:
+    """A host where it is only mentioned."""
+    return {"id": host.pk, "name": host.name}
+
+
+def host(row: HostRow, *, jump_host: Host | None) -> dict[str, Any]:
+    """A host with its status. ``jump_host`` is given where the reader may see it.
+
+    Of its credential there is the name; no secret is ever in here.
+    """
+    it = row.host
+    shown = {
+        "id": it.pk,
+        "name": it.name,
+        "address": it.address,
+        "port": it.port,
+        "is_local": it.is_local,
+        "platform": it.platform,
+        "credential": None
+        if it.credential is None
+        else {"id": it.credential.pk, "name": it.credential.name},
+        "groups": [{"id": group.pk, "name": group.name} for group in it.groups.all()],
+        "jump_host": None if jump_host is None else host_name(jump_host),
+        "interval_s": it.interval_s,
+        "effective_interval_s": it.effective_interval_s,
+        "enabled": it.enabled,
+        "keep_connection": it.keep_connection,
+        "notes": it.notes,
+        "created_at": time(it.created_at),
+        "updated_at": time(it.updated_at),
+        "status": status(row.status),
+        "latest": None if row.latest is None else brief(row.latest),
+        "latest_whole": None if row.latest_whole is None else brief(row.latest_whole),
+    }
+    return {name: shown[name] for name in HOST}
+
+
+def brief(stored: Snapshot) -> dict[str, Any]:
+    """A probe where it is only mentioned."""
+    return {
+        "id": stored.pk,
+        "taken_at": time(stored.taken_at),
+        "outcome": stored.outcome,
+        "code": stored.code or None,
+        "sockets": stored.sockets,
+        "listeners": stored.listeners,
+    }
+
+
+def probe(asked: Schedule, *, progress: str) -> dict[str, Any]:
+    """A probe that somebody asked for."""
+    return {
+        "host": asked.host_id,
+        "state": progress,
+        "requested_at": time(asked.requested_at),
+        "requested_by": asked.requested_by or None,
+    }
+
+
+def time(when: dt.datetime | None) -> str | None:
+    """UTC in ISO 8601."""
+    return None if when is None else when.astimezone(dt.UTC).isoformat()
+
+
+def csv(
+    name: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
+) -> StreamingHttpResponse:
+    """JSON objects as a CSV download of these columns; what is nested is JSON in its cell."""
+    header = list(columns)
+    return csvfile.answer(
+        name, header, ([_cell(row.get(column)) for column in header] for row in rows)
+    )
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"id", "name"}:
+        return value["name"]
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value
