@@ -283,7 +283,11 @@ def _control_master(config: dict[str, Any]) -> Result:
         for master in masters:
             master.terminate()
         for master in masters:
-            master.wait()
+            try:
+                master.wait(5)
+            except subprocess.TimeoutExpired:
+                master.kill()
+                master.wait()
 
 
 def _new_ssh(config: dict[str, Any]) -> Result:
