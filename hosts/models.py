@@ -299,16 +299,19 @@ class Host(models.Model):
 
     @property
     def login_version(self) -> str:
-        """Changes whenever the address, port, jump host or login changes."""
-        credential = self.credential
-        parts = (
-            self.address,
-            self.port,
-            self.jump_host_id,
-            credential and (credential.pk, credential.version),
-            self.is_local,
-        )
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        """Changes whenever an address, port or login on the way to the host changes."""
+        way: dict[int, tuple[object, ...]] = {}
+        stop: Host | None = self
+        while stop is not None and stop.pk not in way:
+            credential = stop.credential
+            way[stop.pk] = (
+                stop.address,
+                stop.port,
+                stop.is_local,
+                credential and (credential.pk, credential.version),
+            )
+            stop = stop.jump_host
+        return hashlib.sha256(repr(way).encode()).hexdigest()[:16]
 
 
 class MissingCredential(Exception):

@@ -98,11 +98,11 @@ def postpone(host: Host, token: str) -> None:
     )
 
 
-def finish(host: Host, token: str, snapshot: Snapshot) -> None:
+def finish(host: Host, token: str, snapshot: Snapshot, *, cause: Code | None = None) -> None:
     """Book a stored probe: next due time, failures in a row, pause, end of the lease.
 
-    Does nothing where the lease went to another meanwhile. A request made after this probe
-    began stays open.
+    ``cause`` is the jump host's own code where that failed. Does nothing where the lease went to
+    another meanwhile. A request made after this probe began stays open.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -120,7 +120,7 @@ def finish(host: Host, token: str, snapshot: Snapshot) -> None:
         else:
             schedule.failures += 1
             schedule.failing_since = schedule.failing_since or snapshot.taken_at
-            if snapshot.code in PAUSING:
+            if PAUSING.intersection({snapshot.code, cause}):
                 schedule.paused_code = snapshot.code
                 schedule.paused_login_version = host.login_version
             schedule.next_probe_at = now + dt.timedelta(

@@ -80,10 +80,11 @@ def probe_one(host: Host, token: str) -> Snapshot:
 
 def save(host: Host, token: str, observation: Observation) -> Snapshot:
     """Store an observation, remember a host key it met, and book the probe."""
-    if observation.failure is not None and observation.failure.offered_key is not None:
-        keys.offered(observation.failure.offered_key)
+    failure = observation.failure
+    if failure is not None and failure.offered_key is not None:
+        keys.offered(failure.offered_key)
     snapshot = store.save(host, observation, login_version=host.login_version)
-    schedule.finish(host, token, snapshot)
+    schedule.finish(host, token, snapshot, cause=failure.cause if failure else None)
     return snapshot
 
 

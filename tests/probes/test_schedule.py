@@ -215,6 +215,24 @@ def test_a_refused_login_is_paused_until_the_credential_is_edited(code: Code) ->
     assert not schedule.is_paused(row, host)
 
 
+def test_a_refused_login_at_a_jump_host_pauses_those_behind_it_until_it_is_edited() -> None:
+    credential = Credential.objects.create(name="ops", user="ops")
+    jump = make_host("jump", credential=credential)
+    host = make_host(credential=Credential.objects.create(name="app", user="app"), jump_host=jump)
+    token = schedule.claim_one(host)
+    assert token is not None
+
+    snapshot = failed(host, Code.JUMP_FAILED)
+    schedule.finish(host, token, snapshot, cause=Code.LOGIN_FAILED)
+
+    row = Schedule.objects.get(pk=host.pk)
+    assert schedule.is_paused(row, host)
+
+    credential.version += 1
+    credential.save()
+    assert not schedule.is_paused(row, Host.objects.get(pk=host.pk))
+
+
 def test_a_paused_host_is_looked_at_each_interval_without_a_probe() -> None:
     with time_machine.travel(NOW, tick=False):
         host = make_host(interval_s=60)
