@@ -85,6 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "netadmin",
         "OPTIONS": {"connect_timeout": 5},
+        # Django would have it wait for "default", which a run of few tests may not need.
+        "TEST": {"DEPENDENCIES": []},
     }
     connections.settings = connections.configure_settings(settings.DATABASES)
 
