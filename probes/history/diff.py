@@ -1,0 +1,213 @@
+"""What changed between two texts of one host, parsing only the lines that are not in both.
+
+Place in the data's way: between the parsers and ``history.store``, which applies the changes to
+the open sockets. Pure: knows texts and rows, no database and no host.
+
+A socket here is an identity: all fields of a row but its queues. Several rows of one identity are
+its copies. Between two probes most lines are the same to the letter, and a line means the same in
+either text, so the lines on one side only tell the whole difference:
+
+    tcp   0   0 10.0.0.5:22   10.0.0.9:51000   ESTABLISHED 811/sshd      in both: not looked at
+    tcp   0   0 10.0.0.5:22   10.0.0.9:51001   ESTABLISHED 812/sshd      old only: a copy less
+    tcp   0  36 10.0.0.5:22   10.0.0.9:51000   ESTABLISHED 811/sshd      new only: a copy more
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from probes import parsers
+from probes.history import packing, tally
+from probes.history.tally import Counts
+from probes.parsers.records import Rejected, Socket
+
+WHOLE_ABOVE = 0.4
+"""Share of unseen lines above which parsing the whole new text is cheaper (performance.md)."""
+
+WHOLE_BELOW_LINES = 50
+"""Texts this short are compared line by line whatever their share: both ways cost nothing."""
+
+
+_BLANKS = re.compile(" {2,}")
+
+
+class Change(NamedTuple):
+    """How an identity differs: net copies, and net sums of its queues."""
+
+    socket: Socket
+    """Any row of the identity. Of its queues only whether they are None matters here."""
+    copies: int
+    recv_queue: int
+    send_queue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The difference of two texts, each identity at most once."""
+
+    opened: list[Change] = field(default_factory=list)
+    """More copies than before."""
+    closed: list[Change] = field(default_factory=list)
+    """Fewer copies than before; ``copies`` is negative."""
+    requeued: list[Change] = field(default_factory=list)
+    """As many copies, other sums of queues."""
+    counts: Counts = field(default_factory=Counts)
+    """New counts minus old ones."""
+    unseen_lines: int = 0
+    """Lines of the new text that had to be parsed, each distinct text once."""
+
+
+class Held(NamedTuple):
+    """All rows of one identity in one text, or in the open sockets."""
+
+    copies: int
+    recv_queue: int | None
+    send_queue: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A text parsed from end to end."""
+
+    dialect: str
+    sockets: dict[int, tuple[Socket, Held]]
+    """By key of the identity (``history.packing``)."""
+    rejected: list[Rejected]
+    counts: Counts
+
+
+def compare(old_text: str, new_text: str, dialect: str, *, wide: bool = False) -> Delta | None:
+    """How ``new_text`` differs from ``old_text``, both of ``dialect``, ``wide`` as parsers take it.
+
+    None where so much is new that :func:`whole` is cheaper. Total: lines that cannot be read are
+    counted, nothing raises.
+    """
+    if old_text == new_text:
+        return Delta()
+    old = _lines(old_text, dialect)
+    new = _lines(new_text, dialect)
+    unseen, gone, distinct = _unseen(old, new)
+    if distinct > WHOLE_ABOVE * len(new) and len(new) > WHOLE_BELOW_LINES:
+        return None
+    if len(new) > parsers.MAX_LINES:
+        return None  # the parser refuses it, and says why
+    more = parsers.parse_lines(unseen, dialect, wide=wide)
+    fewer = parsers.parse_lines(gone, dialect, wide=wide)
+    opened: list[Change] = []
+    closed: list[Change] = []
+    requeued: list[Change] = []
+    for change in _net(more.sockets, fewer.sockets):
+        if change.copies > 0:
+            opened.append(change)
+        elif change.copies < 0:
+            closed.append(change)
+        elif change.recv_queue or change.send_queue:
+            requeued.append(change)
+    return Delta(
+        opened, closed, requeued, counts=_counts(more) + -_counts(fewer), unseen_lines=distinct
+    )
+
+
+def whole(text: str, *, wide: bool = False) -> Whole:
+    """Parse all of ``text``; raises ParseError where it is in no dialect known."""
+    parsed = parsers.parse(text, wide=wide)
+    sockets: dict[int, tuple[Socket, Held]] = {}
+    for socket in parsed.sockets:
+        key = packing.key(socket)
+        known = sockets.get(key)
+        held = Held(1, _capped(socket.recv_queue), _capped(socket.send_queue))
+        if known is None:
+            sockets[key] = socket, held
+        else:
+            sockets[key] = known[0], added(known[1], held)
+    counts = tally.count(
+        parsed.sockets,
+        rejected=len(parsed.rejected),
+        header_lines=parsed.header_lines,
+        blank_lines=parsed.blank_lines,
+    )
+    return Whole(parsed.dialect, sockets, parsed.rejected, counts)
+
+
+def added(one: Held, other: Held) -> Held:
+    """Both together. A queue is unknown only where it is unknown in both."""
+    return Held(
+        one.copies + other.copies,
+        _sum(one.recv_queue, other.recv_queue),
+        _sum(one.send_queue, other.send_queue),
+    )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
+
+
+def _capped(queue: int | None) -> int | None:
+    return queue if queue is None or queue <= packing.MAX_QUEUE else packing.MAX_QUEUE
+
+
+def _lines(text: str, dialect: str) -> list[str]:
+    """The lines of a text in the form in which they are compared, and parsed."""
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    # ss fits its columns to the longest address: one longer address moves every line.
+    return [_squeezed(line) for line in lines] if dialect == "ss" else lines
+
+
+def _squeezed(line: str) -> str:
+    """A line of ss with its columns one blank apart; names of programs keep theirs."""
+    columns, users, programs = line.partition("users:((")
+    return f"{_BLANKS.sub(' ', columns)}{users}{programs}"
+
+
+def _unseen(old: list[str], new: list[str]) -> tuple[list[str], list[str], int]:
+    """The lines that only the new text has, and those only the old one has, each as often as it
+    has it more; and how many distinct lines of the new text that are."""
+    old_lines, new_lines = Counter(old), Counter(new)
+    unseen = list(new_lines.keys() - old_lines.keys())
+    gone = list(old_lines.keys() - new_lines.keys())
+    # The few lines that some text has several times; all others are had once or not at all.
+    repeated = {line for line, times in new_lines.items() if times > 1}
+    repeated |= {line for line, times in old_lines.items() if times > 1}
+    distinct = len(unseen)
+    for line in repeated:
+        more = new_lines[line] - old_lines[line]
+        listed = line not in old_lines or line not in new_lines
+        if more > 0:
+            unseen += [line] * (more - listed)
+            distinct += not listed
+        else:
+            gone += [line] * (-more - listed)
+    return unseen, gone, distinct
+
+
+def _net(more: Iterable[Socket], fewer: Iterable[Socket]) -> list[Change]:
+    """What remains of rows gained and lost once the same identity is taken from both."""
+    net: dict[tuple[object, ...], tuple[Socket, list[int]]] = {}
+    for sockets, sign in ((more, 1), (fewer, -1)):
+        for socket in sockets:
+            identity = socket[:1] + socket[3:]
+            known = net.get(identity)
+            if known is None:
+                known = net[identity] = socket, [0, 0, 0]
+            sums = known[1]
+            sums[0] += sign
+            if socket.recv_queue:
+                sums[1] += sign * min(socket.recv_queue, packing.MAX_QUEUE)
+            if socket.send_queue:
+                sums[2] += sign * min(socket.send_queue, packing.MAX_QUEUE)
+    return [Change(socket, *sums) for socket, sums in net.values()]
+
+
+def _counts(read: parsers.LineResult) -> Counts:
+    return tally.count(
+        read.sockets,
+        rejected=len(read.rejected),
+        header_lines=read.header_lines,
+        blank_lines=read.blank_lines,
+    )

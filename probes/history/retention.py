@@ -1,0 +1,183 @@
+"""Forgets what is older than it has to be kept, in small steps.
+
+Place in the data's way: called by a task now and then; the only place that deletes history.
+Everything goes in transactions of their own of at most BATCH_ROWS rows, or by dropping a day's
+partition, so that no lock lasts (trust.md, 36); ended half-way, the next call goes on.
+
+What is kept stays exact: a snapshot goes before the closed sockets it needs, and a host's newest
+whole snapshot stays as long as its open sockets, however old. A removed host's history goes like
+any other's; its open sockets follow once it has been gone that long.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import connections, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Length
+
+from hosts.models import Host
+from probes.history import partitions
+from probes.models import ClosedSocket, LastText, OpenSocket, RawOutput, Schedule, Snapshot
+
+BATCH_ROWS = 2_000
+"""About 10 ms of deleting."""
+
+RAW_HOST_MAX_BYTES = 64 * 1024 * 1024
+"""Packed raw output kept for one host, the newest first: a host that prints noise each minute
+fills no disk."""
+
+
+@dataclass(slots=True)
+class Pruned:
+    """How many rows of each kind were deleted."""
+
+    snapshots: int = 0
+    raw_outputs: int = 0
+    closed_sockets: int = 0
+    """On SQLite; on PostgreSQL they go with their partition, uncounted."""
+    open_sockets: int = 0
+    partitions: int = 0
+    partitions_in_use: int = 0
+    """Partitions that queries held: dropped by the next call."""
+
+
+def prune(now: dt.datetime, using: str = "default") -> Pruned:
+    """Delete what is older than RETENTION_DAYS and RAW_RETENTION_DAYS at ``now`` (aware).
+
+    Waits for no other writer longer than one small transaction; may be called at any time, also
+    twice at once. Raises what the database raises; what was deleted before stays deleted.
+    """
+    pruned = Pruned()
+    kept_since = now - dt.timedelta(days=settings.RETENTION_DAYS)
+    raw_since = now - dt.timedelta(days=settings.RAW_RETENTION_DAYS)
+    _forget_removed(using, kept_since, pruned)
+    _prune_raw(using, raw_since, pruned)
+    _prune_snapshots(using, kept_since, pruned)
+    if connections[using].vendor == "postgresql":
+        _drop_partitions(using, kept_since, pruned)
+    else:
+        _prune_closed(using, kept_since, pruned)
+    return pruned
+
+
+def _forget_removed(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """What is open of hosts that were removed long ago, or deleted altogether."""
+    gone = Host.objects.using(using).filter(removed_at__lt=kept_since)
+    with transaction.atomic(using=using):
+        # First what the open sockets are compared with: should a probe still come, it rebuilds.
+        LastText.objects.using(using).filter(host__in=gone).delete()
+        Schedule.objects.using(using).filter(host__in=gone).update(latest=None, latest_whole=None)
+    for host_id in _host_ids(using, OpenSocket):
+        host = Host.objects.using(using).filter(pk=host_id).first()
+        if host is not None and (host.removed_at is None or host.removed_at >= kept_since):
+            continue
+        pruned.open_sockets += _delete(using, OpenSocket.objects.filter(host_id=host_id), "key")
+
+
+def _prune_raw(using: str, raw_since: dt.datetime, pruned: Pruned) -> None:
+    """Raw output past its age, then the oldest of hosts that have too much of it."""
+    outputs = RawOutput.objects.using(using)
+    pruned.raw_outputs += _delete(using, outputs.filter(snapshot__taken_at__lt=raw_since), "pk")
+    sizes = outputs.annotate(packed=Length("stdout_zstd"))
+    hosts = sizes.values("snapshot__host_id").annotate(all=Sum("packed"))
+    for found in list(hosts.filter(all__gt=RAW_HOST_MAX_BYTES)):
+        newest_first = sizes.filter(snapshot__host_id=found["snapshot__host_id"]).order_by(
+            "-snapshot__taken_at"
+        )
+        kept, too_much = 0, []
+        for pk, packed in newest_first.values_list("pk", "packed"):
+            kept += packed
+            if kept > RAW_HOST_MAX_BYTES:
+                too_much.append(pk)
+        for start in range(0, len(too_much), BATCH_ROWS):
+            batch = outputs.filter(pk__in=too_much[start : start + BATCH_ROWS])
+            pruned.raw_outputs += _delete(using, batch, "pk")
+
+
+def _prune_snapshots(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """Snapshots of every outcome, but not those that schedules point at."""
+    pointing = Schedule.objects.filter(Q(latest=OuterRef("pk")) | Q(latest_whole=OuterRef("pk")))
+    old = Snapshot.objects.filter(
+        ~Exists(pointing.filter(host=OuterRef("host_id"))), taken_at__lt=kept_since
+    )
+    pruned.snapshots += _delete(using, old.order_by("taken_at"), "pk")
+
+
+def _prune_closed(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """SQLite: host by host along the index (host, first_seen, last_seen)."""
+    rows = (
+        "SELECT rowid FROM probes_closedsocket"
+        " WHERE host_id = %s AND first_seen < %s AND last_seen < %s LIMIT %s"
+    )
+    connection = connections[using]
+    before = connection.ops.adapt_datetimefield_value(kept_since)
+    for host_id in _host_ids(using, ClosedSocket):
+
+        def delete_some(host_id: int = host_id) -> int:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"DELETE FROM probes_closedsocket WHERE rowid IN ({rows})",
+                    [host_id, before, before, BATCH_ROWS],
+                )
+                return int(cursor.rowcount)
+
+        pruned.closed_sockets += _in_batches(using, delete_some)
+
+
+def _drop_partitions(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """PostgreSQL: the days that ended before the limit."""
+    for day in partitions.days(using):
+        if day >= kept_since.astimezone(dt.UTC).date():
+            break
+        if partitions.drop(using, day):
+            pruned.partitions += 1
+        else:
+            pruned.partitions_in_use += 1
+
+
+def _host_ids(using: str, model: type[OpenSocket] | type[ClosedSocket]) -> Iterator[int]:
+    """Ids of the hosts that have rows, hopping along the index from one to the next."""
+    last = -1
+    while True:
+        found = (
+            model.objects.using(using)
+            .filter(host_id__gt=last)
+            .order_by("host_id")
+            .values_list("host_id", flat=True)
+            .first()
+        )
+        if found is None:
+            return
+        last = found
+        yield found
+
+
+def _delete(using: str, rows: QuerySet[Any], field: str) -> int:
+    """Delete in batches named by ``field``; how many of these rows went."""
+    rows = rows.using(using)
+    label = rows.model._meta.label
+
+    def delete_some() -> int:
+        # Read before the delete, so that nothing is locked that is not deleted.
+        batch = list(rows.values_list(field, flat=True)[:BATCH_ROWS])
+        _total, by_model = rows.order_by().filter(**{f"{field}__in": batch}).delete()
+        return by_model.get(label, 0)
+
+    return _in_batches(using, delete_some)
+
+
+def _in_batches(using: str, delete_some: Callable[[], int]) -> int:
+    """Call until it deletes nothing, each time in a transaction of its own."""
+    total = 0
+    while True:
+        with transaction.atomic(using=using):
+            deleted = delete_some()
+        total += deleted
+        if not deleted:
+            return total
