@@ -1,0 +1,219 @@
+"""What is forgotten, what is kept, and that what is kept stays exact."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
+
+from hosts.models import Host
+from probes.history import partitions, retention, store
+from probes.models import ClosedSocket, LastText, OpenSocket, RawOutput, Schedule, Snapshot
+from tests.databases import POSTGRESQL, both_databases
+from tests.probes.history.played import (
+    LISTENER,
+    at,
+    everything,
+    failed,
+    line,
+    observed,
+    open_rows,
+    rows_at,
+    rows_of,
+    table,
+)
+
+DAY_MIN = 24 * 60
+
+
+@pytest.fixture(autouse=True)
+def _days(settings: Any) -> None:
+    settings.RETENTION_DAYS = 10
+    settings.RAW_RETENTION_DAYS = 2
+
+
+def text_of(day: int) -> str:
+    """A listener and one connection a day."""
+    return table(LISTENER, line(foreign=f"10.0.0.9:{day + 1}"))
+
+
+def play(host: Host, using: str, days: int) -> None:
+    for day in range(days):
+        store.save(host, observed(day * DAY_MIN, text_of(day)), using=using)
+
+
+@both_databases
+def test_snapshots_within_retention_stay_exact(host: Host, using: str) -> None:
+    play(host, using, 30)
+    now = at(30 * DAY_MIN)
+    pruned = retention.prune(now, using)
+
+    kept = Snapshot.objects.using(using).order_by("taken_at")
+    assert [snapshot.taken_at for snapshot in kept] == [at(d * DAY_MIN) for d in range(20, 30)]
+    assert pruned.snapshots == 20
+    for day in range(20, 30):
+        assert rows_at(host, at(day * DAY_MIN), using) == rows_of(text_of(day))
+    # The day that the limit cuts keeps its partition on PostgreSQL.
+    assert 9 <= ClosedSocket.objects.using(using).count() <= 10
+    if using == POSTGRESQL:
+        assert pruned.partitions == 20
+        assert pruned.partitions_in_use == 0
+        assert partitions.days(using)[0] == (now - dt.timedelta(days=10)).date()
+    else:
+        assert pruned.closed_sockets == 20
+
+
+@both_databases
+def test_a_second_call_finds_nothing_more(host: Host, using: str) -> None:
+    play(host, using, 15)
+    retention.prune(at(15 * DAY_MIN), using)
+    before = everything(host, using)
+    assert retention.prune(at(15 * DAY_MIN), using) == retention.Pruned()
+    assert everything(host, using) == before
+
+
+@both_databases
+def test_a_long_lived_socket_is_kept_while_a_snapshot_needs_it(host: Host, using: str) -> None:
+    lasting = table(LISTENER, line())
+    for day in range(20):
+        store.save(host, observed(day * DAY_MIN, lasting), using=using)
+    store.save(host, observed(20 * DAY_MIN, table(LISTENER)), using=using)
+    retention.prune(at(25 * DAY_MIN), using)
+
+    [closed] = ClosedSocket.objects.using(using).all()
+    assert (closed.first_seen, closed.last_seen) == (at(0), at(19 * DAY_MIN))
+    for day in range(15, 20):
+        assert rows_at(host, at(day * DAY_MIN), using) == rows_of(lasting)
+
+
+@both_databases
+def test_the_newest_whole_snapshot_of_a_dead_host_is_kept(host: Host, using: str) -> None:
+    whole = store.save(host, observed(0, text_of(0)), using=using)
+    for day in range(1, 30):
+        store.save(host, failed(day * DAY_MIN), using=using)
+    retention.prune(at(30 * DAY_MIN), using)
+
+    assert Snapshot.objects.using(using).filter(pk=whole.pk).exists()
+    assert Snapshot.objects.using(using).count() == 11
+    assert open_rows(host, using) == rows_of(text_of(0))
+    # It comes back, and what was there until it died is history.
+    store.save(host, observed(30 * DAY_MIN, table(LISTENER)), using=using)
+    assert rows_at(host, at(0), using) == rows_of(text_of(0))
+    assert open_rows(host, using) == rows_of(table(LISTENER))
+
+
+@both_databases
+def test_raw_output_goes_before_its_snapshot(host: Host, using: str) -> None:
+    for day in range(8):
+        store.save(host, failed(day * DAY_MIN, raw=b"tcp"), using=using)
+    pruned = retention.prune(at(8 * DAY_MIN), using)
+
+    assert pruned.raw_outputs == 6
+    assert pruned.snapshots == 0
+    assert Snapshot.objects.using(using).count() == 8
+    kept = RawOutput.objects.using(using).values_list("snapshot__taken_at", flat=True)
+    assert set(kept) == {at(6 * DAY_MIN), at(7 * DAY_MIN)}
+
+
+@both_databases
+def test_a_host_that_prints_too_much_keeps_its_newest_raw_output(
+    host: Host, using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = Host.objects.using(using).create(name="web2", address="192.0.2.2")
+    for minute in range(5):
+        store.save(host, failed(minute, raw=bytes(range(256)) * 4), using=using)
+        store.save(quiet, failed(minute, raw=b"x"), using=using)
+    one = len(bytes(RawOutput.objects.using(using).filter(snapshot__host=host)[0].stdout_zstd))
+    monkeypatch.setattr(retention, "RAW_HOST_MAX_BYTES", one * 2 + 1)
+
+    assert retention.prune(at(6), using).raw_outputs == 3
+    kept = RawOutput.objects.using(using).filter(snapshot__host=host)
+    assert set(kept.values_list("snapshot__taken_at", flat=True)) == {at(3), at(4)}
+    assert RawOutput.objects.using(using).filter(snapshot__host=quiet).count() == 5
+
+
+@both_databases
+def test_a_removed_host_keeps_its_history_until_retention(host: Host, using: str) -> None:
+    play(host, using, 5)
+    Host.objects.using(using).filter(pk=host.pk).update(removed_at=at(5 * DAY_MIN))
+
+    retention.prune(at(14 * DAY_MIN), using)
+    assert rows_at(host, at(4 * DAY_MIN), using) == rows_of(text_of(4))
+    assert open_rows(host, using) == rows_of(text_of(4))
+
+    pruned = retention.prune(at(16 * DAY_MIN), using)
+    assert pruned.open_sockets == 2
+    assert everything(host, using)[0] == everything(host, using)[2] == []
+    assert not LastText.objects.using(using).exists()
+    # The day that the limit cuts waits for the next call on PostgreSQL.
+    retention.prune(at(18 * DAY_MIN), using)
+    assert everything(host, using) == [[], [], []]
+
+
+@both_databases
+def test_a_deleted_host_leaves_no_rows(host: Host, using: str) -> None:
+    other = Host.objects.using(using).create(name="web2", address="192.0.2.2")
+    play(host, using, 3)
+    play(other, using, 3)
+    before = everything(other, using)
+    gone = host.pk
+    host.delete()
+
+    retention.prune(at(3 * DAY_MIN), using)
+    assert not OpenSocket.objects.using(using).filter(host_id=gone).exists()
+    assert everything(other, using) == before
+    retention.prune(at(20 * DAY_MIN), using)
+    assert not ClosedSocket.objects.using(using).filter(host_id=gone).exists()
+
+
+@both_databases
+def test_no_statement_deletes_more_than_a_batch(
+    host: Host, using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH_ROWS", 3)
+    play(host, using, 12)
+    with CaptureQueriesContext(connections[using]) as captured:
+        pruned = retention.prune(at(22 * DAY_MIN), using)
+
+    # The newest is kept, since the schedule points at it; ten others in batches of three.
+    assert pruned.snapshots == 11
+    deletes = [
+        query["sql"]
+        for query in captured.captured_queries
+        if query["sql"].startswith('DELETE FROM "probes_snapshot"')
+    ]
+    assert len(deletes) >= 4
+    assert Snapshot.objects.using(using).count() == 1
+    if using != POSTGRESQL:
+        assert pruned.closed_sockets == 11
+
+
+@pytest.mark.django_db(databases=[POSTGRESQL], transaction=True)
+def test_a_partition_that_is_being_read_is_left_for_the_next_call() -> None:
+    using = POSTGRESQL
+    host = Host.objects.using(using).create(name="web1", address="192.0.2.1")
+    play(host, using, 3)
+    reading, read = threading.Event(), threading.Event()
+
+    def reader() -> None:
+        with transaction.atomic(using=using):
+            list(ClosedSocket.objects.using(using).all())
+            reading.set()
+            read.wait(timeout=30)
+        connections[using].close()
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    assert reading.wait(timeout=30)
+    pruned = retention.prune(at(30 * DAY_MIN), using)
+    assert (pruned.partitions, pruned.partitions_in_use) == (0, 2)
+    read.set()
+    thread.join(timeout=30)
+
+    pruned = retention.prune(at(30 * DAY_MIN), using)
+    assert (pruned.partitions, pruned.partitions_in_use) == (2, 0)
+    assert Schedule.objects.using(using).get().latest_whole is not None
