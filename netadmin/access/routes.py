@@ -1,0 +1,196 @@
+"""Who may call what: every route of the site, with the least role for each of its methods.
+
+This table is what was decided; the views enforce it by ``@require`` and ``@public``, and
+``tests/trust/test_routes.py`` walks the resolver and calls every route with every role and method
+to see that both say the same. A route that is not listed here fails that test and
+``manage.py check``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from netadmin.access.models import Role
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""HEAD goes with GET; OPTIONS changes nothing."""
+
+ANYBODY: Final = None
+VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One URL pattern: its name, and the least role for each method it answers."""
+
+    name: str
+    """Name with its namespaces; for an unnamed pattern its path as ``manage.py check`` shows it."""
+    roles: MappingProxyType[str, Role | None]
+    about: str = ""
+    """The kind of object its path names, as app.model or "own token": one that is outside the
+    caller's groups, or another's, answers 404."""
+    answers: int = 200
+    """Status of a GET that is allowed and needs no parameter."""
+    query: str = ""
+    """The least query string a GET needs; ``{host}`` stands for the id of a host."""
+    site_wide: bool = False
+    """Refused to an administrator of some host groups only, as the Django admin is."""
+
+
+def route(
+    name: str,
+    roles: dict[str, Role | None],
+    *,
+    about: str = "",
+    answers: int = 200,
+    query: str = "",
+    site_wide: bool = False,
+) -> Route:
+    """A row of the table; a method that is not named in ``roles`` is refused to everybody."""
+    unknown = roles.keys() - set(METHODS)
+    if unknown:
+        raise ValueError(f"{name}: no such method: {unknown}")
+    return Route(name, MappingProxyType(roles), about, answers, query, site_wide)
+
+
+def admin_model(label: str, *, may: str = "add change delete") -> tuple[Route, ...]:
+    """The routes that the Django admin makes for one model, ``app.model``.
+
+    What it ``may`` not do answers 403, but for the page of a change, which then only shows.
+    """
+    app, model = label.split(".")
+    name = f"admin:{app}_{model}"
+    objects = f"/admin/{app}/{model}/<path:object_id>/"
+    change = _admin(f"{name}_change", about=label)
+    if "change" not in may:
+        change = route(change.name, {"GET": ADMIN}, about=label, site_wide=True)
+    return (
+        _admin(f"{name}_changelist"),
+        _admin(f"{name}_add", answers=200 if "add" in may else 403),
+        _admin(f"{name}_history", about=label),
+        _admin(f"{name}_delete", about=label, answers=200 if "delete" in may else 403),
+        change,
+        _admin(objects, about=label, answers=302),
+    )
+
+
+def _admin(name: str, *, about: str = "", answers: int = 200) -> Route:
+    both: dict[str, Role | None] = {"GET": ADMIN, "POST": ADMIN}
+    return route(name, both, about=about, answers=answers, site_wide=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A pattern the resolver knows: its key in the table, its path and its view."""
+
+    name: str
+    path: str
+    view: Any
+
+
+def walk() -> Iterator[Found]:
+    """Every pattern of the site, in the resolver's order."""
+    yield from _walk(get_resolver().url_patterns, path="/", namespaces=())
+
+
+def _walk(patterns: Any, *, path: str, namespaces: tuple[str, ...]) -> Iterator[Found]:
+    for entry in patterns:
+        here = path + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            inner = (*namespaces, entry.namespace) if entry.namespace else namespaces
+            yield from _walk(entry.url_patterns, path=here, namespaces=inner)
+        else:
+            assert isinstance(entry, URLPattern)
+            name = ":".join((*namespaces, entry.name)) if entry.name else here
+            yield Found(name, here, entry.callback)
+
+
+PAGES: Final = (
+    route("login", {"GET": ANYBODY, "POST": ANYBODY}),
+    route("logout", {"POST": ANYBODY}),
+    route("language", {"POST": ANYBODY}),
+    route("password_change", {"GET": VIEWER, "POST": VIEWER}),
+    route("tokens", {"GET": VIEWER}),
+    route("token_add", {"GET": VIEWER, "POST": VIEWER}),
+    route("token_revoke", {"POST": VIEWER}, about="own token"),
+    route("audit", {"GET": ADMIN}),
+)
+
+HOSTS: Final = (
+    route("host_list", {"GET": VIEWER}),
+    route("host_add", {"GET": ADMIN, "POST": ADMIN}),
+    route("host_import", {"GET": ADMIN, "POST": ADMIN}, site_wide=True),
+    route("host_keys", {"GET": ADMIN}),
+    route("host_key_decide", {"POST": ADMIN}, about="hosts.hostkey"),
+    route("host_edit", {"GET": ADMIN, "POST": ADMIN}, about="hosts.host"),
+    route("host_remove", {"GET": ADMIN, "POST": ADMIN}, about="hosts.host"),
+    route("credentials", {"GET": ADMIN}, site_wide=True),
+    route("credential_add", {"GET": ADMIN, "POST": ADMIN}, site_wide=True),
+    route(
+        "credential_edit", {"GET": ADMIN, "POST": ADMIN}, about="hosts.credential", site_wide=True
+    ),
+    route("credential_remove", {"POST": ADMIN}, about="hosts.credential", site_wide=True),
+)
+
+PROBES: Final = (
+    route("overview", {"GET": VIEWER}),
+    route("jump", {"GET": VIEWER}, answers=302),
+    route("ports", {"GET": VIEWER}),
+    route("connection_test", {"POST": ADMIN}),
+    route("host", {"GET": VIEWER}, about="hosts.host"),
+    route("host_ports", {"GET": VIEWER}, about="hosts.host"),
+    route("host_peers", {"GET": VIEWER}, about="hosts.host"),
+    route("host_states", {"GET": VIEWER}, about="hosts.host"),
+    route("host_probes", {"GET": VIEWER}, about="hosts.host"),
+    route("probe_now", {"POST": OPERATOR}, about="hosts.host"),
+    route("probe_progress", {"GET": VIEWER}, about="hosts.host"),
+    route("snapshot", {"GET": VIEWER}, about="probes.snapshot"),
+    route("snapshot_raw", {"GET": VIEWER}, about="probes.snapshot"),
+    route("healthz", {"GET": ANYBODY}),
+    route("readyz", {"GET": ANYBODY}, answers=503),
+)
+"""``readyz`` answers 503 where no worker runs, as in the tests."""
+
+API: Final = (
+    route("api-hosts", {"GET": VIEWER, "POST": ADMIN}),
+    route("api-host", {"GET": VIEWER, "PATCH": ADMIN, "DELETE": ADMIN}, about="hosts.host"),
+    route("api-host-probe", {"POST": OPERATOR}, about="hosts.host"),
+    route("api-host-snapshots", {"GET": VIEWER}, about="hosts.host"),
+    route("api-host-connections", {"GET": VIEWER}, about="hosts.host"),
+    route("api-host-ports", {"GET": VIEWER}, about="hosts.host"),
+    route("api-snapshot", {"GET": VIEWER}, about="probes.snapshot"),
+    route("api-snapshot-raw", {"GET": VIEWER}, about="probes.snapshot"),
+    route("api-ports", {"GET": VIEWER}, query="port=22"),
+    route("api-statistics-ips", {"GET": VIEWER}),
+    route("api-statistics-states", {"GET": VIEWER}),
+    route("api-statistics-timeline", {"GET": VIEWER}, query="host={host}"),
+)
+
+DJANGO_ADMIN: Final = (
+    _admin("admin:index"),
+    route("admin:logout", {"POST": ADMIN}, site_wide=True),
+    _admin("admin:password_change", answers=302),
+    _admin("admin:password_change_done", answers=302),
+    route("admin:autocomplete", {"GET": ADMIN}, answers=403, site_wide=True),
+    route("admin:jsi18n", {"GET": ADMIN}, site_wide=True),
+    _admin("admin:view_on_site", about="contenttype", answers=404),
+    _admin("admin:app_list", about="app"),
+    *admin_model("auth.user"),
+    _admin("admin:auth_user_password_change", about="auth.user"),
+    *admin_model("access.apitoken", may=""),
+    *admin_model("access.auditentry", may=""),
+    *admin_model("axes.accessattempt", may="delete"),
+    *admin_model("hosts.host"),
+    *admin_model("hosts.hostgroup"),
+    *admin_model("hosts.credential"),
+    *admin_model("hosts.hostkey", may="change delete"),
+    *admin_model("probes.snapshot", may=""),
+)
+
+ROUTES: Final[tuple[Route, ...]] = (*PAGES, *HOSTS, *PROBES, *API, *DJANGO_ADMIN)
+BY_NAME: Final = {row.name: row for row in ROUTES}

@@ -1,0 +1,1 @@
+"""Pages about access: login and password, refusals, API tokens, the audit log."""

@@ -1,0 +1,180 @@
+"""A small site with one object of every kind that a route can name, inside and outside a group.
+
+``World.of(kind)`` gives the arguments of a route about ``kind``, as ``netadmin.access.routes``
+names kinds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from axes.models import AccessAttempt
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from hosts.models import Credential, Host, HostGroup, HostKey
+from netadmin.access import audit, tokens
+from netadmin.access.models import APIToken, Role, Scope
+from netadmin.access.routes import Found, Route
+from probes.history import store
+from probes.models import Schedule
+from probes.observation import Observation, Privilege
+from tests.people import browser_of, person
+from tests.servers import free_port
+
+TABLE = """\
+Active Internet connections (servers and established)
+Proto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name
+tcp        0      0 0.0.0.0:22              0.0.0.0:*               LISTEN      812/sshd
+tcp        0      0 127.0.0.1:8080          0.0.0.0:*               LISTEN      99/<script>x()
+tcp        0      0 192.0.2.1:22            198.51.100.7:50000      ESTABLISHED 8/"><i onload=x>
+udp        0      0 0.0.0.0:68              0.0.0.0:*                           6/=cmd|'/C x'!A0
+not a line of netstat <style>body{display:none}</style>
+"""
+"""What a hostile host may print: names that are markup and formulas, and a line that is neither."""
+
+_CONVERTER = re.compile(r"<[^>]+>|\(\?P<[^>]+>[^)]*\)")
+
+
+@dataclass
+class World:
+    """The objects, and the people by the name of what they are."""
+
+    inside: Host
+    outside: Host
+    people: dict[str, User | None]
+    roles: dict[str, Role | None]
+    objects: dict[str, Model]
+    hidden: dict[str, Model]
+    """The same kinds, outside the group of ``limited``."""
+    tokens: dict[str, str]
+    _sessions: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, who: str) -> Client:
+        """A fresh browser of ``who``; their session is made once."""
+        if who not in self._sessions:
+            self._sessions[who] = browser_of(self.people[who]).cookies
+        client = browser_of(None)
+        for name, morsel in self._sessions[who].items():
+            client.cookies[name] = morsel.value
+        return client
+
+    def path(self, route: Route, found: Found, *, who: str = "admin", hidden: bool = False) -> str:
+        """The address of ``route`` for this world's object of the kind it is about."""
+        arguments = self._arguments(route.about, who=who, hidden=hidden)
+        if not found.name.startswith("/"):
+            path = reverse(found.name, args=arguments or None)
+        else:
+            path = _CONVERTER.sub(lambda _match: str(arguments.pop(0)), found.path)
+        host = self.outside if hidden else self.inside
+        return f"{path}?{route.query.format(host=host.pk)}" if route.query else path
+
+    def _arguments(self, about: str, *, who: str, hidden: bool) -> list[Any]:
+        if not about:
+            return []
+        if about == "app":
+            return ["auth"]
+        if about == "contenttype":
+            return [ContentType.objects.get_for_model(User).pk, self.inside.pk]
+        if about == "own token" and not hidden:
+            owner = self.people[who] or self.people["viewer"]
+            return [APIToken.objects.filter(user=owner).values_list("pk", flat=True)[0]]
+        return [(self.hidden if hidden else self.objects)[about].pk]
+
+
+def build() -> World:
+    """Make it in the test's transaction. Nothing answers at its hosts' addresses."""
+    group = HostGroup.objects.create(name="inside")
+    others = HostGroup.objects.create(name="others")
+    made: list[dict[str, Model]] = []
+    for where, of in (("inside", group), ("outside", others)):
+        made.append(_objects(where, of))
+    people: dict[str, User | None] = {
+        "nobody": None,
+        "without a role": person("idle"),
+        "viewer": person("vera", Role.VIEWER),
+        "operator": person("otto", Role.OPERATOR),
+        "admin": person("anna", Role.ADMIN),
+        "limited": person("lina", Role.VIEWER, groups=[group]),
+        "limited operator": person("lars", Role.OPERATOR, groups=[group]),
+        "limited admin": person("lisa", Role.ADMIN, groups=[group]),
+    }
+    roles = {
+        "nobody": None,
+        "without a role": None,
+        "viewer": Role.VIEWER,
+        "operator": Role.OPERATOR,
+        "admin": Role.ADMIN,
+        "limited": Role.VIEWER,
+        "limited operator": Role.OPERATOR,
+        "limited admin": Role.ADMIN,
+    }
+    admin = people["admin"]
+    assert admin is not None
+    texts = {}
+    for scope, role in (("read", "viewer"), ("operate", "operator"), ("admin", "admin")):
+        _row, texts[role] = tokens.create(user=admin, name=scope, scope=Scope(scope))
+    for user in people.values():
+        if user is not None:
+            tokens.create(user=user, name="own", scope=Scope.READ)
+    for objects in made:
+        objects["auth.user"] = people["viewer"]  # type: ignore[assignment]
+    inside, outside = made[0]["hosts.host"], made[1]["hosts.host"]
+    assert isinstance(inside, Host)
+    assert isinstance(outside, Host)
+    return World(inside, outside, people, roles, made[0], made[1], texts)
+
+
+def _objects(where: str, group: HostGroup) -> dict[str, Model]:
+    credential = Credential(name=where, user="watcher")
+    credential.set_secret("password", "a-stored-password")
+    credential.save()
+    host = Host.objects.create(
+        name=where, address="127.0.0.1", port=free_port(), credential=credential
+    )
+    host.groups.add(group)
+    key = HostKey.objects.create(
+        address=host.address,
+        port=host.port,
+        key_type="ssh-ed25519",
+        key_base64="AAAA",
+        fingerprint=f"SHA256:{where}",
+    )
+    now = timezone.now()
+    snapshot = store.save(
+        host,
+        Observation(
+            taken_at=now,
+            duration_s=0.5,
+            tool="netstat",
+            command="netstat -antup",
+            privilege=Privilege.ROOT,
+            text=TABLE,
+            raw=TABLE.encode(),
+        ),
+    )
+    Schedule.objects.filter(host=host).update(next_probe_at=now + dt.timedelta(hours=1))
+    owner = person(f"owner of {where}", Role.VIEWER)
+    token, _text = tokens.create(user=owner, name=where, scope=Scope.READ)
+    attempt = AccessAttempt.objects.create(
+        username=where, ip_address="192.0.2.1", failures_since_start=1, attempt_time=now
+    )
+    assert isinstance(token, APIToken)
+    return {
+        "hosts.host": host,
+        "hosts.hostgroup": group,
+        "hosts.credential": credential,
+        "hosts.hostkey": key,
+        "probes.snapshot": snapshot,
+        "access.apitoken": token,
+        "own token": token,
+        "access.auditentry": audit.record("host.add", actor="anna", target=host),
+        "axes.accessattempt": attempt,
+    }
