@@ -1,0 +1,168 @@
+"""What every tab of a host's page has: the host itself or 404, its status, problems and tabs.
+
+Place in the data's way: shapes what ``probes.status`` and the schedule say for the templates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, QueryDict
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy
+
+from hosts.models import Host
+from probes import schedule as schedules
+from probes import status as statuses
+from probes.models import Schedule, Snapshot
+from probes.views import moment as moments
+from probes.views.moment import Moment
+
+TABS = (
+    ("host", gettext_lazy("Connections")),
+    ("host_ports", gettext_lazy("Ports")),
+    ("host_peers", gettext_lazy("Peers")),
+    ("host_states", gettext_lazy("States")),
+    ("host_probes", gettext_lazy("Probes")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One tab: a real URL, current or not, with a number beside its word."""
+
+    name: str
+    label: str
+    url: str
+    count: int | None
+
+
+def get(request: HttpRequest, pk: int) -> Host:
+    """The host, if the user may see it; raises Http404 alike for absent, removed and foreign."""
+    visible = Host.objects.kept().visible_to(request.user)
+    return get_object_or_404(
+        visible.select_related("schedule__latest", "schedule__latest_whole", "credential"), pk=pk
+    )
+
+
+def schedule_of(host: Host) -> Schedule | None:
+    """The host's schedule row, if the scheduler made one yet."""
+    return getattr(host, "schedule", None)
+
+
+def newest_whole(host: Host) -> Snapshot | None:
+    """The snapshot the open sockets show."""
+    schedule = schedule_of(host)
+    return schedule.latest_whole if schedule is not None else None
+
+
+def asked_progress(schedule: Schedule | None) -> str:
+    """How far a probe is that somebody asked for; the scheduler's own probes show nothing."""
+    if schedule is None or schedule.requested_at is None:
+        return "idle"
+    return schedules.progress(schedule)
+
+
+def context(request: HttpRequest, host: Host, *, tab: str) -> dict[str, Any]:
+    """What ``probes/_host_base.html`` needs, without a further query."""
+    schedule = schedule_of(host)
+    latest = schedule.latest if schedule is not None else None
+    whole = newest_whole(host)
+    return {
+        "host": host,
+        "status": statuses.of(
+            host, schedule=schedule, latest=latest, latest_whole=whole, now=timezone.now()
+        ),
+        "schedule": schedule,
+        "latest": latest,
+        "whole": whole,
+        "progress": asked_progress(schedule),
+        "since": latest.pk if latest is not None else 0,
+        "tabs": _tabs(request, host, whole),
+        "tab": tab,
+    }
+
+
+def time_context(request: HttpRequest, host: Host, moment: Moment) -> dict[str, Any]:
+    """What ``probes/_time.html`` needs: every link keeps the filters and forgets the cursor."""
+
+    def link(snapshot: Snapshot | None) -> str:
+        return with_query(request, at=moments.stamp(snapshot.taken_at) if snapshot else None)
+
+    newest = newest_whole(host)
+    return {
+        "moment": moment,
+        "shown": moment.snapshot,
+        "previous_url": link(moment.previous) if moment.previous else "",
+        "following_url": (
+            ""
+            if moment.following is None
+            else link(None if newest and moment.following.pk == newest.pk else moment.following)
+        ),
+        "first_url": link(moment.first) if moment.first else "",
+        "now_url": link(None),
+        "at_value": moments.field_value(
+            moment.asked or (moment.snapshot.taken_at if moment.snapshot else timezone.now())
+        ),
+        "kept_fields": [
+            (name, value)
+            for name, values in request.GET.lists()
+            for value in values
+            if name not in {"at", "cursor", "known"}
+        ],
+        "slider": {
+            "base": link(None),
+            "current": next(
+                (
+                    index
+                    for index, point in enumerate(moment.points)
+                    if moment.snapshot is not None and point.pk == moment.snapshot.pk
+                ),
+                0,
+            ),
+            "points": [
+                [
+                    f"{timezone.localtime(point.taken_at):%m-%d %H:%M:%S}",
+                    "" if newest and point.pk == newest.pk else moments.stamp(point.taken_at),
+                ]
+                for point in moment.points
+            ],
+        },
+    }
+
+
+def with_query(request: HttpRequest, **changes: str | None) -> str:
+    """``?`` and this page's query with parameters set, or dropped where None; no cursor."""
+    query: QueryDict = request.GET.copy()
+    for name in ("cursor", "known", "page"):
+        query.pop(name, None)
+    for name, value in changes.items():
+        if value is None:
+            query.pop(name, None)
+        else:
+            query[name] = value
+    return f"?{query.urlencode()}"
+
+
+def _tabs(request: HttpRequest, host: Host, whole: Snapshot | None) -> list[Tab]:
+    at = request.GET.get("at", "")
+    kept = QueryDict(mutable=True)
+    if at:
+        kept["at"] = at
+    counts = {
+        "host": whole.sockets if whole is not None and not at else None,
+        "host_ports": whole.listeners if whole is not None and not at else None,
+    }
+    suffix = f"?{kept.urlencode()}" if at else ""
+    return [
+        Tab(
+            name=name,
+            label=str(label),
+            url=reverse(name, args=[host.pk]) + ("" if name == "host_probes" else suffix),
+            count=counts.get(name),
+        )
+        for name, label in TABS
+    ]
