@@ -75,9 +75,8 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     with Sshd(folder / "sshd", environment={"PATH": f"{programs}:/usr/bin:/bin"}) as sshd:
         host = _host(sshd)
         before_mb = _peak_mb()
-        print(
-            f"| probe | sockets stored | opened | closed | wall s | peak RSS MB (was {before_mb:.0f}) |"
-        )
+        print(f"Peak RSS before the first probe: {before_mb:.0f} MB.\n")
+        print("| probe | sockets stored | opened | closed | wall s | peak RSS MB |")
         print("|---|---|---|---|---|---|")
         for number in range(1, options.probes + 1):
             table.write_text(text)

@@ -97,9 +97,7 @@ def run(design: str, workload: Workload, folder: Path) -> Cost:
     save = {INTERVALS: _intervals, COPY: _rows_by_copy, BULK_CREATE: _rows_by_bulk_create}[design](
         meter
     )
-    hosts = [
-        Host.objects.create(name=f"h{n}", address="192.0.2.1") for n in range(workload.hosts)
-    ]
+    hosts = [Host.objects.create(name=f"h{n}", address="192.0.2.1") for n in range(workload.hosts)]
     first_s = slowest_s = 0.0
     for probe in range(workload.probes + 1):
         if probe == 1:
@@ -286,6 +284,7 @@ def _rows_by_copy(meter: Meter) -> Save:
     from django.db import connection, transaction
 
     _make_row_table(with_id=False)
+
     def save(host: Any, raw: bytes, taken_at: dt.datetime) -> None:
         with meter.measured("reading"):
             counts, rows = _parsed_rows(raw)

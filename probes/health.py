@@ -48,6 +48,11 @@ def scheduler_state() -> SchedulerState:
     return SchedulerState(at=newest, late=late)
 
 
+def forget_gone_nodes() -> None:
+    """Delete the rows of workers not heard of for a day: containers have ever new names."""
+    Heartbeat.objects.filter(at__lt=timezone.now() - dt.timedelta(days=1)).delete()
+
+
 def live_nodes() -> int:
     """Worker nodes heard of lately; at least the one that asks."""
     since = timezone.now() - dt.timedelta(seconds=LATE_AFTER_S)

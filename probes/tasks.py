@@ -6,13 +6,17 @@ Losing any of these messages loses no work: the database owns the schedule.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import time
 
 from celery import shared_task
 from django.conf import settings
+from django.core.management import call_command
 
 from probes import health, schedule, work
 from probes.history import retention
+
+logger = logging.getLogger(__name__)
 
 BATCH = 50
 """Hosts per message: one task costs Celery as much as several probes."""
@@ -45,9 +49,11 @@ def heartbeat(self, sent_at: float | None = None) -> None:  # type: ignore[no-un
 
 
 @shared_task
-def retain() -> dict[str, int]:
-    """Delete what is older than its retention, in small steps."""
-    return retention.prune(dt.datetime.now(tz=dt.UTC))
+def retain() -> None:
+    """Delete what is older than its retention, in small steps, and what has expired."""
+    logger.info("retention: %s", retention.prune(dt.datetime.now(tz=dt.UTC)))
+    health.forget_gone_nodes()
+    call_command("clearsessions")
 
 
 def _send(lane: schedule.Lane, *, limit: int) -> int:

@@ -48,6 +48,7 @@ os.environ.update(
     }
 )
 (WORKER_DIR / "data").mkdir(mode=0o700, exist_ok=True)
+(WORKER_DIR / "data" / "static").mkdir(exist_ok=True)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -52,6 +52,6 @@ def test_an_empty_redis_is_to_be_had(redis_url: str) -> None:
 
 
 def test_waiting_ends_with_what_was_waited_for(wait_until: Callable[..., Any]) -> None:
-    with pytest.raises(AssertionError, match="not within 0.01 s: the moon"):
+    with pytest.raises(AssertionError, match=r"not within 0\.01 s: the moon"):
         wait_until(lambda: False, timeout_s=0.01, what="the moon")
     assert wait_until(lambda: "value") == "value"

@@ -258,9 +258,7 @@ def test_probing_by_command_stores_prints_and_is_recorded(capsys: Any) -> None:
 
 
 def test_probing_a_dead_host_by_command_fails_with_the_fix(credential: Credential) -> None:
-    Host.objects.create(
-        name="dead", address="127.0.0.1", port=free_port(), credential=credential
-    )
+    Host.objects.create(name="dead", address="127.0.0.1", port=free_port(), credential=credential)
 
     with pytest.raises(CommandError, match="Nothing listens on that SSH port"):
         call_command("probe", "dead")

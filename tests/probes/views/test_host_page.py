@@ -201,7 +201,7 @@ def test_hostile_names_are_text(viewer: Client, page: Page, host: Host) -> None:
         host,
         1,
         line("0.0.0.0:81", "0.0.0.0:*", "LISTEN", "5/<script>alert(1)</script>"),
-        line("192.0.2.1:81", "203.0.113.9:5", "ESTABLISHED", "6/\"><img src=x onerror=a>"),
+        line("192.0.2.1:81", "203.0.113.9:5", "ESTABLISHED", '6/"><img src=x onerror=a>'),
         line("192.0.2.1:81", "203.0.113.9:6", "ESTABLISHED", "7/{{ 7*7 }}{% x %}'&"),
     )
     for tab in ("", "ports/", "peers/", "states/"):

@@ -29,7 +29,9 @@ def names(html: str) -> list[str]:
 
 @pytest.fixture
 def hosts() -> dict[str, Host]:
-    made = {name: Host.objects.create(name=name, address=name) for name in ("alpha", "beta", "gone")}
+    made = {
+        name: Host.objects.create(name=name, address=name) for name in ("alpha", "beta", "gone")
+    }
     fleet.seen(made["alpha"], 20, LISTENER)
     fleet.seen(made["beta"], 20, LISTENER, fleet.WEB)
     fleet.seen(made["gone"], 400, LISTENER)
