@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -33,8 +36,8 @@ class Command(BaseCommand):
             title, hint = EXPLANATIONS[Code.LOGIN_PAUSED]
             raise CommandError(f"{_(title)}. {_(hint)}")
         audit.record("probe.now", target=host, actor="command line")
-        self.stderr.write(f"probing {host.name} ({self._place(host)}) ...")
-        snapshot = work.probe_one(host, self._lease(host))
+        with self._progress(f"probing {host.name} ({self._place(host)})"):
+            snapshot = work.probe_one(host, self._lease(host))
         if snapshot.outcome != Outcome.OK:
             title, hint = EXPLANATIONS[Code(snapshot.code)]
             detail = f" ({snapshot.detail})" if snapshot.detail else ""
@@ -72,6 +75,27 @@ class Command(BaseCommand):
                 raise CommandError("A worker is probing this host and does not end. Try again.")
             time.sleep(0.2)
         return token
+
+    @contextlib.contextmanager
+    def _progress(self, what: str) -> Iterator[None]:
+        """Say what is done, and each second for how long: a host may take its whole deadline."""
+        ended = threading.Event()
+        self.stderr.write(f"{what} ...")
+
+        def tick() -> None:
+            seconds = 0
+            while not ended.wait(1):
+                seconds += 1
+                self.stderr.write(f"... {seconds} s", ending="\r")
+                self.stderr.flush()
+
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            ticker.join()
 
     @staticmethod
     def _place(host: Host) -> str:
