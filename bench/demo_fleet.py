@@ -135,7 +135,7 @@ def build(until: dt.datetime) -> list[Host]:
     Host.objects.create(name="staging", address="10.20.4.2", credential=credential, enabled=False)
     # Nothing beats here; one of tomorrow keeps the pages from saying so.
     ahead = timezone.now() + dt.timedelta(days=1)
-    Heartbeat.objects.update_or_create(node="worker@demo", defaults={"at": ahead, "sent_at": ahead})
+    Heartbeat.objects.update_or_create(node="worker@demo", defaults={"at": ahead})
     return hosts
 
 

@@ -27,9 +27,7 @@ def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="netadmin-shots-") as data:
         _settings(data)
         import django
-        import structlog
 
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors
         django.setup()
         from django.conf import settings
         from django.contrib.auth.models import User

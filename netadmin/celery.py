@@ -23,12 +23,8 @@ app.conf.beat_schedule = {
     "dispatch": {
         "task": "probes.tasks.dispatch",
         "schedule": DISPATCH_EVERY_S,
+        "kwargs": {"by_beat": True},
         "options": {"expires": DISPATCH_EVERY_S * 0.9},
-    },
-    "heartbeat": {
-        "task": "probes.tasks.heartbeat",
-        "schedule": 10.0,
-        "options": {"expires": 9.0},
     },
     "retention": {
         "task": "probes.tasks.retain",

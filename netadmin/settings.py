@@ -11,7 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from netadmin import env as declared
-from netadmin import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = declared.Reader(BASE_DIR / ".env")
@@ -51,7 +50,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -242,4 +240,3 @@ LOGGING = {
         "axes": {"level": "WARNING"},
     },
 }
-logs.configure_structlog()

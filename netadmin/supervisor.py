@@ -33,6 +33,7 @@ from netadmin.progress import fail, say
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 READY_WITHIN_S = 120.0
+HEARTBEAT_WITHIN_S = 20.0
 STOP_WITHIN_S = 8.0
 """What the children get to end by themselves before they are killed."""
 APP = "netadmin.celery:app"
@@ -234,6 +235,10 @@ def _await_page(address: tuple[str, int], ready: threading.Event) -> None:
     host, port = address
     while ask("healthz", host=host, port=port)[0] != 200:
         time.sleep(0.1)
+    # The pages say when nobody probes: let the first heartbeat come, if it comes soon.
+    give_up = time.monotonic() + HEARTBEAT_WITHIN_S
+    while ask("readyz", host=host, port=port)[0] != 200 and time.monotonic() < give_up:
+        time.sleep(0.25)
     ready.set()
 
 

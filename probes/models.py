@@ -237,9 +237,6 @@ class Heartbeat(models.Model):
 
     node = models.CharField(max_length=200, primary_key=True)
     at = models.DateTimeField()
-    """When the worker ran the task."""
-    sent_at = models.DateTimeField()
-    """When beat sent it."""
 
     def __str__(self) -> str:
         return f"{self.node} {self.at:%H:%M:%S}"

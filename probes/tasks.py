@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import time
 
 from celery import shared_task
 from django.conf import settings
@@ -25,9 +24,14 @@ QUEUED_BATCHES = 4
 """How many batches of living hosts may be leased at once per worker."""
 
 
-@shared_task
-def dispatch() -> int:
-    """Lease due hosts and hand them to the workers in batches; returns how many."""
+@shared_task(bind=True)
+def dispatch(self, by_beat: bool = False) -> int:  # type: ignore[no-untyped-def]
+    """Lease due hosts and hand them to the workers in batches; returns how many.
+
+    ``by_beat`` makes it the heartbeat as well: it came from beat through the broker to here.
+    """
+    if by_beat:
+        health.beat(self.request.hostname or "worker")
     schedule.ensure()
     nodes = health.live_nodes()
     sent = _send("live", limit=BATCH * QUEUED_BATCHES * nodes - schedule.leased("live"))
@@ -40,12 +44,6 @@ def dispatch() -> int:
 def probe_batch(host_ids: list[int], token: str, lane: schedule.Lane) -> int:
     """Probe hosts leased under ``token``; returns how many were stored."""
     return work.probe_batch(host_ids, token, lane=lane)
-
-
-@shared_task(bind=True)
-def heartbeat(self, sent_at: float | None = None) -> None:  # type: ignore[no-untyped-def]
-    """Show that beat and this worker live."""
-    health.beat(node=self.request.hostname or "worker", sent_at=sent_at or time.time())
 
 
 @shared_task

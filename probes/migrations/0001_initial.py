@@ -113,7 +113,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("node", models.CharField(max_length=200, primary_key=True, serialize=False)),
                 ("at", models.DateTimeField()),
-                ("sent_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(

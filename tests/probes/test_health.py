@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ def checks(client: Client) -> tuple[int, dict[str, str]]:
 
 @pytest.mark.usefixtures("broker")
 def test_ready_means_database_migrations_broker_and_scheduler_are_well(client: Client) -> None:
-    health.beat(node="worker@test", sent_at=time.time())
+    health.beat("worker@test")
 
     assert checks(client) == (
         200,
@@ -42,7 +41,7 @@ def test_ready_means_database_migrations_broker_and_scheduler_are_well(client: C
 def test_a_silent_worker_makes_the_site_not_ready_and_says_so(client: Client) -> None:
     assert checks(client)[1]["scheduler"] == "never ran"
 
-    health.beat(node="worker@test", sent_at=time.time())
+    health.beat("worker@test")
     Heartbeat.objects.update(at=timezone.now() - dt.timedelta(seconds=health.LATE_AFTER_S + 1))
 
     status, said = checks(client)
@@ -65,15 +64,21 @@ def test_a_process_that_answers_is_alive_whatever_else_is_down(client: Client) -
 
 
 def test_a_heartbeat_names_its_worker_and_counts_as_a_node() -> None:
-    tasks.heartbeat.run(sent_at=time.time())
-    health.beat(node="another@test", sent_at=time.time())
+    tasks.dispatch.run(by_beat=True)
+    health.beat("another@test")
 
     assert health.live_nodes() == 2
     assert health.scheduler_state().late is False
 
 
+def test_a_probe_by_hand_is_no_heartbeat_of_the_scheduler() -> None:
+    tasks.dispatch.run()
+
+    assert health.scheduler_state().late is True
+
+
 def test_keeping_house_forgets_gone_workers_and_ended_sessions() -> None:
-    health.beat(node="gone@test", sent_at=time.time())
+    health.beat("gone@test")
     Heartbeat.objects.update(at=timezone.now() - dt.timedelta(days=2))
     Session.objects.create(session_key="ended", expire_date=timezone.now() - dt.timedelta(days=1))
 
