@@ -76,9 +76,16 @@ def _dispatch(command: str, argv: Sequence[str]) -> int:
         return testbed.main(argv[2:])
     load(os.environ)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "netadmin.settings")
+    if command == "worker":
+        celery = [sys.executable, "-m", "celery", "--app", "netadmin.celery:app", "worker"]
+        os.execv(sys.executable, [*celery, *argv[2:]])
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(list(argv))
+    try:
+        execute_from_command_line(list(argv))
+    except ImproperlyConfigured as error:
+        return fail(str(error))
     return 0
 
 

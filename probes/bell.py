@@ -1,15 +1,17 @@
 """Rings for a dispatch now, so that "probe now" need not wait for beat's next turn.
 
 Place in the data's way: after ``schedule.request_probe``. Knows the task by name only, so that
-pages and routes do not import the tasks.
+pages and routes do not import the tasks, and the application itself, since a web process has no
+other reason to load it and Celery's default one knows no settings.
 """
 
 from __future__ import annotations
 
 import logging
 
-from celery import current_app
 from kombu.exceptions import OperationalError
+
+from netadmin.celery import app
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +19,7 @@ logger = logging.getLogger(__name__)
 def ring() -> bool:
     """Ask for a dispatch; False where no broker hears, and beat's next turn will do it."""
     try:
-        current_app.send_task("probes.tasks.dispatch", expires=30, retry=False)
+        app.send_task("probes.tasks.dispatch", expires=30, retry=False)
     except OperationalError:
         logger.warning("the broker does not answer; the next scheduled dispatch will probe")
         return False

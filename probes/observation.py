@@ -161,7 +161,9 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
     Code.STILL_RUNNING: (
         gettext_noop("The last netstat still runs"),
         gettext_noop(
-            "A netstat of an earlier probe hangs on the host, so no second one was started."
+            "A netstat of an earlier probe hangs on the host, so "
+            "no second one was started. "
+            "End it there (pkill netstat), and look for what hangs it, such as a dead NFS mount."
         ),
     ),
     Code.UNSUPPORTED: (

@@ -280,7 +280,7 @@ def _pids(observation: Observation) -> Step:
     sockets = parsers.parse(observation.text, wide=observation.wide).sockets
     owned = [row for row in sockets if row.state not in _WITHOUT_OWNER or row.pid is not None]
     hidden = sum(row.pid is None for row in owned)
-    detail = f"{observation.privilege.value}: {hidden}/{len(owned)}"
+    detail = f"{observation.privilege.value}: {hidden} of {len(owned)} rows lack a PID"
     if hidden and observation.privilege not in (Privilege.ROOT, Privilege.SUDO):
         return Step(StepName.PIDS, StepStatus.FAILED, Code.PERMISSION_LIMITED, detail)
     return Step(StepName.PIDS, StepStatus.OK, detail=detail)

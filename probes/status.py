@@ -43,6 +43,10 @@ STALE = (
     gettext_noop("Stale"),
     gettext_noop("No probe for too long. Check that a worker and the scheduler run."),
 )
+REJECTED = (
+    gettext_noop("Lines not understood"),
+    gettext_noop("Some lines of the output were no socket. See them on the probe's page."),
+)
 FIRST = (
     gettext_noop("Not probed yet"),
     gettext_noop("The first probe is on its way."),
@@ -97,6 +101,8 @@ def of(
         )
     if latest.code:
         return _explained(Level.WARN, latest.code)
+    if latest.rejected:
+        return Status(Level.WARN, code="rejected", title=REJECTED[0], hint=REJECTED[1])
     return Status(Level.OK)
 
 

@@ -157,10 +157,15 @@ def test_notes_are_decoded_and_capped() -> None:
 @pytest.mark.parametrize(
     ("privilege", "table", "status", "detail"),
     [
-        (Privilege.USER, HEADER + SEEN + WAITING, "ok", "user: 0/1"),
-        (Privilege.USER, HEADER + SEEN + HIDDEN + WAITING, "failed", "user: 1/2"),
-        (Privilege.SUDO, HEADER + SEEN + HIDDEN, "ok", "sudo: 1/2"),
-        (Privilege.ROOT, HEADER, "ok", "root: 0/0"),
+        (Privilege.USER, HEADER + SEEN + WAITING, "ok", "user: 0 of 1 rows lack a PID"),
+        (
+            Privilege.USER,
+            HEADER + SEEN + HIDDEN + WAITING,
+            "failed",
+            "user: 1 of 2 rows lack a PID",
+        ),
+        (Privilege.SUDO, HEADER + SEEN + HIDDEN, "ok", "sudo: 1 of 2 rows lack a PID"),
+        (Privilege.ROOT, HEADER, "ok", "root: 0 of 0 rows lack a PID"),
     ],
 )
 def test_hidden_processes_are_counted_among_sockets_that_have_one(

@@ -67,6 +67,13 @@ def test_an_old_snapshot_is_stale(age_s: int, interval_s: int, stale: bool) -> N
     assert (judged.code == "stale") is stale
 
 
+def test_lines_that_were_not_understood_are_a_warning() -> None:
+    latest = snapshot(Outcome.OK)
+    latest.rejected = 1
+
+    assert judge(latest=latest).code == "rejected"
+
+
 def test_a_whole_snapshot_without_pids_is_a_warning_with_the_fix() -> None:
     judged = judge(latest=snapshot(Outcome.OK, Code.PERMISSION_LIMITED))
 
