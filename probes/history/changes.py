@@ -93,14 +93,12 @@ def apply(
     Raises engines.Inconsistent where the open sockets are not what the changes take them for.
     """
     found: dict[int, Held] = {}
-    if last_seen is not None:
-        found = engines.move(
-            using,
-            host_id,
-            deltas={key: net.copies for key, net in changes.moved.items() if net.copies},
-            last_seen=last_seen,
+    listening: list[tuple[int, int | None]] = []
+    deltas = {key: net.copies for key, net in changes.moved.items() if net.copies}
+    if last_seen is not None and (deltas or changes.requeued):
+        found, listening = engines.move(
+            using, host_id, deltas=deltas, requeued=changes.requeued, last_seen=last_seen
         )
-    engines.requeue(using, host_id, changes.requeued)
     rows: list[tuple[Socket, int, Held]] = []
     for key, net in changes.moved.items():
         before = found.get(key)
@@ -109,19 +107,19 @@ def apply(
         elif net.copies > 0:
             rows.append((changes.sockets[key], key, net))
     if rows:
-        engines.insert(using, host_id, _open_rows(using, host_id, rows), first_seen=taken_at)
+        engines.insert(using, host_id, _open_rows(rows, listening), first_seen=taken_at)
 
 
-def _open_rows(using: str, host_id: int, rows: list[tuple[Socket, int, Held]]) -> list[OpenRow]:
-    """Rows for the open table, their direction judged by the listeners as they are now."""
-    listening: set[tuple[str, int | None]] = set()
-    listeners = [socket for socket, _key, _held in rows if packing.is_listener(socket)]
-    if len(listeners) < len(rows):
-        listening = {
-            (packing.base(PROTOCOLS[protocol]), port)
-            for protocol, port in engines.listening(using, host_id)
-        }
-        listening |= {(packing.base(socket.protocol), socket.local_port) for socket in listeners}
+def _open_rows(
+    rows: list[tuple[Socket, int, Held]], left_open: list[tuple[int, int | None]]
+) -> list[OpenRow]:
+    """Rows for the open table, their direction judged by the listeners left open and their own."""
+    listening = {(packing.base(PROTOCOLS[protocol]), port) for protocol, port in left_open}
+    listening |= {
+        (packing.base(socket.protocol), socket.local_port)
+        for socket, _key, _held in rows
+        if packing.is_listener(socket)
+    }
     return [
         OpenRow(*packing.pack(socket, key), packing.way(socket, listening), *held)
         for socket, key, held in rows

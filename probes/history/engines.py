@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connections
 from django.db.models import Max
@@ -48,11 +48,28 @@ SOCKET_COLUMNS = ", ".join(OpenRow._fields[:-2])
 
 OPEN_COLUMNS = f"{', '.join(OpenRow._fields)}, host_id, first_seen"
 
+INT2, INT4, INT8, BYTEA, TEXT, TIMESTAMPTZ = 21, 23, 20, 17, 25, 1184
 COPY_TYPES = (
-    "int8", "int2", "int2", "bytea", "int4", "bytea", "int4", "int8", "text", "text", "text",
-    "int2", "int2", "int4", "int8", "int8", "int8", "timestamptz",
+    INT8, INT2, INT2, BYTEA, INT4, BYTEA, INT4, INT8, TEXT, TEXT, TEXT, INT2, INT2, INT4, INT8,
+    INT8, INT8, TIMESTAMPTZ,
 )  # fmt: skip
-"""Types of OPEN_COLUMNS on PostgreSQL; a binary COPY converts nothing."""
+"""Types of OPEN_COLUMNS on PostgreSQL, by the numbers of its pg_type.dat, which the driver would
+look up each time; a binary COPY converts nothing."""
+
+
+class Moved(NamedTuple):
+    """What :func:`move` found."""
+
+    found: dict[int, Held]
+    """What must be opened again: keys whose copies are not all gone, as their rows were."""
+    listening: list[tuple[int, int | None]]
+    """(number of protocol, local port) of the rows left open whose direction is LISTEN."""
+
+
+_LISTENING = (
+    "SELECT DISTINCT protocol, local_port FROM probes_opensocket"
+    f" WHERE host_id = %s AND direction = {Way.LISTEN.value}"
+)
 
 
 class Inconsistent(Exception):
@@ -64,21 +81,23 @@ def move(
     host_id: int,
     *,
     deltas: Mapping[int, int],
+    requeued: Mapping[int, tuple[int, int]],
     last_seen: dt.datetime,
-) -> dict[int, Held]:
-    """Move the open rows of these keys to the closed table; return what must be opened again.
+) -> Moved:
+    """Move open rows to the closed table, and add to the queues of others that stay open.
 
-    ``deltas`` is the net change in copies of each key. A key whose copies are not all gone
-    comes back with the copies and queues its row had. ``last_seen`` is the time of the previous
-    whole snapshot; on PostgreSQL the partition of its day exists (``history.partitions``).
-    Raises Inconsistent where fewer copies were open than are to go.
+    ``deltas`` is the net change in copies of each key that is to move, ``requeued`` what to add
+    to (receive, send) of each key that is not. ``last_seen`` is the time of the previous whole
+    snapshot; on PostgreSQL the partition of its day exists (``history.partitions``). Raises
+    Inconsistent where fewer copies were open than are to go, or a row to stay was not.
     """
-    if not deltas:
-        return {}
     if connections[using].vendor == "postgresql":
-        found, moved = _move_postgresql(using, host_id, deltas, last_seen)
+        result = _move_postgresql(using, host_id, deltas, requeued, last_seen)
     else:
-        found, moved = _move_sqlite(using, host_id, deltas, last_seen)
+        result = _move_sqlite(using, host_id, deltas, requeued, last_seen)
+    found, moved, listening, updated = result
+    if updated != len(requeued):
+        raise Inconsistent(f"host {host_id}: {len(requeued)} open sockets should be there to stay")
     # Every key with fewer copies than before was there, and what is not listed came to nothing.
     listed = sum(deltas[key] < 0 for key in found)
     expected = sum(delta < 0 for delta in deltas.values())
@@ -87,7 +106,7 @@ def move(
     for key, held in found.items():
         if held.copies + deltas[key] < 0:
             raise Inconsistent(f"host {host_id}: more copies of a socket closed than were open")
-    return found
+    return Moved(found, listening)
 
 
 def insert(using: str, host_id: int, rows: Sequence[OpenRow], *, first_seen: dt.datetime) -> None:
@@ -107,38 +126,6 @@ def insert(using: str, host_id: int, rows: Sequence[OpenRow], *, first_seen: dt.
             # In the order of the clustered key: neighbours share pages.
             sorted(rows),
         )
-
-
-def requeue(using: str, host_id: int, sums: Mapping[int, tuple[int, int]]) -> None:
-    """Add to the queues of open rows: key -> (receive, send). Raises Inconsistent."""
-    if not sums:
-        return
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(
-                "UPDATE probes_opensocket AS o"
-                " SET recv_queue = o.recv_queue + d.recv, send_queue = o.send_queue + d.send"
-                " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS d(key, recv, send)"
-                " WHERE o.host_id = %s AND o.key = d.key",
-                [
-                    _array(sums),
-                    _array(recv for recv, _send in sums.values()),
-                    _array(send for _recv, send in sums.values()),
-                    host_id,
-                ],
-            )
-            updated = cursor.rowcount
-        else:
-            cursor.executemany(
-                "UPDATE probes_opensocket"
-                " SET recv_queue = recv_queue + %s, send_queue = send_queue + %s"
-                " WHERE host_id = %s AND key = %s",
-                [(recv, send, host_id, key) for key, (recv, send) in sums.items()],
-            )
-            updated = cursor.rowcount
-    if updated != len(sums):
-        raise Inconsistent(f"host {host_id}: {len(sums)} open sockets should be there to update")
 
 
 def held(using: str, host_id: int) -> dict[int, Held]:
@@ -163,17 +150,6 @@ def held(using: str, host_id: int) -> dict[int, Held]:
         return {key: Held(*rest) for key, *rest in cursor.fetchall()}
 
 
-def listening(using: str, host_id: int) -> list[tuple[int, int | None]]:
-    """(number of protocol, local port) of the open rows whose direction is LISTEN."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT protocol, local_port FROM probes_opensocket"
-            f" WHERE host_id = %s AND direction = {Way.LISTEN.value}",
-            [host_id],
-        )
-        return [(protocol, port) for protocol, port in cursor.fetchall()]
-
-
 def newest_first_seen(using: str, host_id: int) -> dt.datetime | None:
     """When the newest open row was first seen: a time at which all of them were open."""
     newest: dt.datetime | None = (
@@ -184,55 +160,93 @@ def newest_first_seen(using: str, host_id: int) -> dt.datetime | None:
     return newest
 
 
+_Found = tuple[dict[int, Held], int, list[tuple[int, int | None]], int]
+"""Rows with copies left, how many rows moved, the listeners left, how many rows got new queues."""
+
+_MOVE = (
+    "WITH d AS (SELECT * FROM unnest(%s::bigint[], %s::int[]) AS d(key, delta)),"
+    " gone AS (DELETE FROM probes_opensocket AS o USING d"
+    " WHERE o.host_id = %s AND o.key = d.key RETURNING o.*, d.delta),"
+    f" moved AS (INSERT INTO probes_closedsocket ({SOCKET_COLUMNS}, host_id, first_seen, last_seen)"
+    f" SELECT {SOCKET_COLUMNS}, host_id, first_seen, %s::timestamptz FROM gone)"
+    " SELECT key, copies, recv_queue, send_queue FROM gone WHERE copies + delta <> 0"
+    " UNION ALL SELECT NULL, count(*), NULL, NULL FROM gone"
+)
+_REQUEUE = (
+    "UPDATE probes_opensocket AS o"
+    " SET recv_queue = o.recv_queue + d.recv, send_queue = o.send_queue + d.send"
+    " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS d(key, recv, send)"
+    " WHERE o.host_id = %s AND o.key = d.key"
+)
+
+
 def _move_postgresql(
-    using: str, host_id: int, deltas: Mapping[int, int], last_seen: dt.datetime
-) -> tuple[dict[int, Held], int]:
-    """Rows with copies left, and how many rows moved. The rest never leaves the server."""
+    using: str,
+    host_id: int,
+    deltas: Mapping[int, int],
+    requeued: Mapping[int, tuple[int, int]],
+    last_seen: dt.datetime,
+) -> _Found:
+    """All in one round trip; rows of which nothing is left never leave the server."""
+    statements = [_MOVE, _LISTENING]
+    params: list[Any] = [_array(deltas), _array(deltas.values()), host_id, last_seen, host_id]
+    if requeued:
+        statements.append(_REQUEUE)
+        queues = zip(*requeued.values(), strict=True)
+        params += [_array(requeued), *map(_array, queues), host_id]
     with connections[using].cursor() as cursor:
-        cursor.execute(
-            "WITH d AS (SELECT * FROM unnest(%s::bigint[], %s::int[]) AS d(key, delta)),"
-            " gone AS (DELETE FROM probes_opensocket AS o USING d"
-            " WHERE o.host_id = %s AND o.key = d.key RETURNING o.*, d.delta),"
-            f" moved AS (INSERT INTO probes_closedsocket"
-            f" ({SOCKET_COLUMNS}, host_id, first_seen, last_seen)"
-            f" SELECT {SOCKET_COLUMNS}, host_id, first_seen,"
-            " %s::timestamptz FROM gone)"
-            " SELECT key, copies, recv_queue, send_queue FROM gone WHERE copies + delta <> 0"
-            " UNION ALL SELECT NULL, count(*), NULL, NULL FROM gone",
-            [_array(deltas), _array(deltas.values()), host_id, last_seen],
-        )
+        cursor.execute("; ".join(statements), params)
         *rows, (_none, moved, _recv, _send) = sorted(
             cursor.fetchall(), key=lambda row: row[0] is None
         )
-    return {key: Held(*rest) for key, *rest in rows}, moved
+        cursor.nextset()
+        listening = cursor.fetchall()
+        updated = cursor.rowcount if cursor.nextset() else 0
+    return {key: Held(*rest) for key, *rest in rows}, moved, listening, updated
 
 
 def _move_sqlite(
-    using: str, host_id: int, deltas: Mapping[int, int], last_seen: dt.datetime
-) -> tuple[dict[int, Held], int]:
-    """The same in three statements, since SQLite cannot write inside a WITH. The first tells
+    using: str,
+    host_id: int,
+    deltas: Mapping[int, int],
+    requeued: Mapping[int, tuple[int, int]],
+    last_seen: dt.datetime,
+) -> _Found:
+    """The same, a statement each, since SQLite cannot write inside a WITH. The first tells
     which keys are there at all, so that the others look up no more."""
     connection = connections[using]
     these = "host_id = %s AND key IN (SELECT value FROM json_each(%s))"
+    updated = 0
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT key, copies, recv_queue, send_queue FROM probes_opensocket WHERE {these}",
             [host_id, json.dumps(sorted(deltas))],
         )
         rows = cursor.fetchall()
-        if not rows:
-            return {}, 0
-        keys = json.dumps([key for key, *_rest in rows])
-        cursor.execute(
-            f"INSERT INTO probes_closedsocket ({SOCKET_COLUMNS}, host_id, first_seen, last_seen)"
-            f" SELECT {SOCKET_COLUMNS}, host_id, first_seen, %s"
-            f" FROM probes_opensocket WHERE {these}",
-            [connection.ops.adapt_datetimefield_value(last_seen), host_id, keys],
-        )
-        cursor.execute(f"DELETE FROM probes_opensocket WHERE {these}", [host_id, keys])
-    return {
+        if rows:
+            keys = json.dumps([key for key, *_rest in rows])
+            cursor.execute(
+                "INSERT INTO probes_closedsocket"
+                f" ({SOCKET_COLUMNS}, host_id, first_seen, last_seen)"
+                f" SELECT {SOCKET_COLUMNS}, host_id, first_seen, %s"
+                f" FROM probes_opensocket WHERE {these}",
+                [connection.ops.adapt_datetimefield_value(last_seen), host_id, keys],
+            )
+            cursor.execute(f"DELETE FROM probes_opensocket WHERE {these}", [host_id, keys])
+        if requeued:
+            cursor.executemany(
+                "UPDATE probes_opensocket"
+                " SET recv_queue = recv_queue + %s, send_queue = send_queue + %s"
+                " WHERE host_id = %s AND key = %s",
+                [(recv, send, host_id, key) for key, (recv, send) in requeued.items()],
+            )
+            updated = cursor.rowcount
+        cursor.execute(_LISTENING, [host_id])
+        listening = cursor.fetchall()
+    found = {
         key: Held(copies, *queues) for key, copies, *queues in rows if copies + deltas[key] != 0
-    }, len(rows)
+    }
+    return found, len(rows), listening, updated
 
 
 def copy_in(using: str, host_id: int, rows: Sequence[OpenRow], *, first_seen: dt.datetime) -> None:

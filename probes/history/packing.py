@@ -79,10 +79,11 @@ def key(socket: Socket) -> int:
     """
     (protocol, _recv, _send, local_ip, local_port, foreign_ip, foreign_port, state, pid, program,
      flags) = socket  # fmt: skip
-    ends = f"{local_ip}\n{local_port}\n{foreign_ip}\n{foreign_port}"
-    identity = f"{protocol}\n{ends}\n{state}\n{pid}\n{flags}"
-    if program is not None:
-        identity = f"{identity}\n{program}"
+    last = "" if program is None else f"\n{program}"
+    identity = (
+        f"{protocol}\n{local_ip}\n{local_port}\n{foreign_ip}\n{foreign_port}"
+        f"\n{state}\n{pid}\n{flags}{last}"
+    )
     digest = blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

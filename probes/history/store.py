@@ -27,11 +27,22 @@ from django.db.utils import IntegrityError
 
 from hosts.models import Host
 from probes import parsers
-from probes.history import changes, diff, engines, outputs, packing, partitions, state, texts
+from probes.history import (
+    changes,
+    diff,
+    engines,
+    outputs,
+    packing,
+    partitions,
+    records,
+    state,
+    texts,
+)
 from probes.history.outputs import notes, raw
+from probes.history.records import Last
 from probes.history.state import State
 from probes.history.tally import Counts
-from probes.models import LastText, Outcome, Schedule, Snapshot
+from probes.models import Outcome, Snapshot
 from probes.observation import Code, Observation, Privilege
 from probes.parsers.lines import collector_paused
 from probes.parsers.records import ParseError
@@ -97,7 +108,7 @@ class _Probe:
 class _Reading:
     """A whole text as understood before the transaction."""
 
-    base: LastText | None
+    base: Last | None
     """What it was compared with; its text unpacked is not kept."""
     delta: diff.Delta | None = None
     whole: diff.Whole | None = None
@@ -149,9 +160,9 @@ def _compare_and_save(probe: _Probe) -> Snapshot:
 def _read(probe: _Probe, *, reparse: bool) -> _Reading:
     """Understand the text against the last one; with ``reparse`` from end to end."""
     observation, text = probe.observation, probe.observation.text
-    base = LastText.objects.using(probe.using).filter(host_id=probe.host_id).first()
+    base = records.last_text(probe.using, probe.host_id)
     if not reparse and base is not None and _follows(probe, base):
-        old_text = texts.unpack(bytes(base.text_zstd)).decode()
+        old_text = texts.unpack(base.text_zstd).decode()
         delta = diff.compare(old_text, text, base.dialect, wide=base.wide)
         if delta is not None:
             same = text == old_text
@@ -160,12 +171,17 @@ def _read(probe: _Probe, *, reparse: bool) -> _Reading:
         whole = diff.whole(text, wide=observation.wide)
     except ParseError as error:
         return _Reading(base, error=str(error))
-    if not whole.sockets and (whole.rejected or not whole.counts.header_lines):
-        return _Reading(base, error="no line of the output is a socket")
+    if _mostly_rubbish(whole.counts) or not (whole.sockets or whole.counts.header_lines):
+        return _Reading(base, error="most lines of the output are no socket")
     return _Reading(base, whole=whole, packed=_packed_text(text))
 
 
-def _follows(probe: _Probe, base: LastText) -> bool:
+def _mostly_rubbish(counts: Counts) -> bool:
+    """True where so little was understood that what is missing says nothing of the host."""
+    return counts.rejected > counts.sockets
+
+
+def _follows(probe: _Probe, base: Last) -> bool:
     """True where lines of both texts mean the same, and this one is to be merged."""
     observation = probe.observation
     return (
@@ -222,9 +238,7 @@ def _save_whole(probe: _Probe, reading: _Reading, now: State) -> Snapshot:
     limited = observation.privilege == Privilege.USER and result.counts.without_pid > 0
     if limited:
         result.code = Code.PERMISSION_LIMITED.value
-    snapshot = _write(probe, now, result)
-    _write_text(probe, reading)
-    return snapshot
+    return _write(probe, now, result, reading)
 
 
 def _existing(probe: _Probe, now: State) -> Snapshot | None:
@@ -237,7 +251,7 @@ def _existing(probe: _Probe, now: State) -> Snapshot | None:
     )
 
 
-def _sees_less(probe: _Probe, base: LastText | None) -> bool:
+def _sees_less(probe: _Probe, base: Last | None) -> bool:
     """True where the same login saw every process before and does not now."""
     return (
         base is not None
@@ -263,7 +277,7 @@ def _merge(probe: _Probe, reading: _Reading, now: State) -> _Result:
         counts = now.whole + reading.delta.counts
         if not counts.consistent:
             raise engines.Inconsistent("the counts do not add up")
-        if not counts.sockets:
+        if not counts.sockets or _mostly_rubbish(counts):
             raise _Unsure  # an empty table, or rubbish: only a parse of the whole can say
         changed = changes.of_delta(reading.delta)
     else:
@@ -279,58 +293,62 @@ def _merge(probe: _Probe, reading: _Reading, now: State) -> _Result:
     return _Result(Outcome.OK, counts=counts, opened=changed.opened, closed=changed.closed)
 
 
-def _write(probe: _Probe, now: State, result: _Result) -> Snapshot:
-    """Insert the snapshot with what is kept of its output, and point the schedule at it."""
+def _write(
+    probe: _Probe, now: State, result: _Result, new_text: _Reading | None = None
+) -> Snapshot:
+    """Insert the snapshot with what is kept of its output, and point the schedule at it.
+
+    ``new_text`` is what the next probe is to be compared with, where this one is.
+    """
     observation, counts = probe.observation, result.counts
-    snapshot = Snapshot(
-        host_id=probe.host_id,
-        taken_at=observation.taken_at,
-        duration_ms=max(0, min(int(observation.duration_s * 1000), 2**31 - 1)),
-        outcome=result.outcome,
-        code=result.code,
-        detail=packing.storable(result.detail)[:MAX_DETAIL_CHARS],
-        tool=packing.storable(observation.tool)[:20],
-        command=packing.storable(observation.command),
-        privilege=observation.privilege.value,
-        sockets=counts.sockets,
-        listeners=counts.listeners,
-        by_state=dict(counts.by_state),
-        by_protocol=dict(counts.by_protocol),
-        without_pid=counts.without_pid,
-        rejected=counts.rejected,
-        lines=counts.lines,
-        opened=result.opened,
-        closed=result.closed,
+    pointers: list[str] = []
+    if now.latest_at is None or now.latest_at < observation.taken_at:
+        pointers.append("latest_id")
+    if result.outcome == Outcome.OK:
+        pointers.append("latest_whole_id")
+    snapshot = records.write(
+        probe.using,
+        {
+            "host_id": probe.host_id,
+            "taken_at": observation.taken_at,
+            "duration_ms": max(0, min(int(observation.duration_s * 1000), 2**31 - 1)),
+            "outcome": result.outcome.value,
+            "code": result.code,
+            "detail": packing.storable(result.detail)[:MAX_DETAIL_CHARS],
+            "tool": packing.storable(observation.tool)[:20],
+            "command": packing.storable(observation.command),
+            "privilege": observation.privilege.value,
+            "sockets": counts.sockets,
+            "listeners": counts.listeners,
+            "by_state": dict(counts.by_state),
+            "by_protocol": dict(counts.by_protocol),
+            "without_pid": counts.without_pid,
+            "rejected": counts.rejected,
+            "lines": counts.lines,
+            "opened": result.opened,
+            "closed": result.closed,
+        },
+        pointers=pointers,
+        text=None if new_text is None else _changed_text(probe, new_text),
+        first_text=new_text is not None and new_text.base is None,
     )
-    snapshot.save(using=probe.using, force_insert=True)
     if result.outcome != Outcome.OK or counts.rejected:
         outputs.keep(snapshot, observation, using=probe.using)
-    pointers: dict[str, Snapshot] = {}
-    if now.latest_at is None or now.latest_at < snapshot.taken_at:
-        pointers["latest"] = snapshot
-    if result.outcome == Outcome.OK:
-        pointers["latest_whole"] = snapshot
-    if pointers:
-        Schedule.objects.using(probe.using).filter(pk=probe.host_id).update(**pointers)
     return snapshot
 
 
-def _write_text(probe: _Probe, reading: _Reading) -> None:
-    """Make this the text the next probe is compared with."""
+def _changed_text(probe: _Probe, reading: _Reading) -> dict[str, Any]:
+    """Columns of the last text that this probe changes."""
     observation = probe.observation
-    fields: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "taken_at": observation.taken_at,
         "privilege": observation.privilege.value,
         "login_version": probe.login_version,
         "notes": outputs.notes_of(observation),
     }
     if reading.whole is not None:
-        fields["wide"] = observation.wide
-        fields["dialect"] = reading.whole.dialect
+        columns["wide"] = observation.wide
+        columns["dialect"] = reading.whole.dialect
     if reading.packed is not None:
-        fields["text_zstd"] = reading.packed
-    rows = LastText.objects.using(probe.using)
-    if reading.base is not None:
-        rows.filter(host_id=probe.host_id).update(**fields)
-    else:
-        rows.create(host_id=probe.host_id, **fields)
+        columns["text_zstd"] = reading.packed
+    return columns

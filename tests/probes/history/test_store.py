@@ -215,6 +215,8 @@ def test_a_timeout_without_output_is_failed_and_keeps_no_raw_output(host: Host, 
         "\n\n",
         "-bash: netstat: command not found\n",
         table("tcp 0 0 nonsense", "udp ?"),
+        # One readable row says nothing of those drowned beside it.
+        table(LISTENER, "%% 1 %%", "%% 2 %%"),
     ],
 )
 def test_an_output_that_is_no_table_closes_nothing(host: Host, using: str, text: str) -> None:
@@ -545,7 +547,7 @@ def test_a_small_change_costs_few_statements(host: Host, using: str) -> None:
         query["sql"] for query in captured.captured_queries if "SAVEPOINT" not in query["sql"]
     ]
     # SQLite cannot move rows in one statement.
-    assert len(statements) <= (9 if using == "postgres" else 11), statements
+    assert len(statements) <= (5 if using == "postgres" else 10), statements
 
 
 @both_databases
