@@ -1,0 +1,114 @@
+"""Every page in a real browser: no barrier to anybody, and no wider than the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hosts.models import Credential, Host, HostKey
+from netadmin.access import tokens
+from netadmin.access.models import Role, Scope
+from probes.history import store
+from probes.models import Schedule, Snapshot
+from probes.observation import Code
+from tests.people import browser_of, person
+from tests.probes.history.played import LISTENER, failed, line, observed, table
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+PAGES = {
+    "overview": "/",
+    "hosts": "/hosts/",
+    "add a host": "/hosts/add/",
+    "edit a host": "/hosts/{host}/edit/",
+    "import": "/hosts/import/",
+    "credentials": "/credentials/",
+    "host keys": "/hosts/keys/",
+    "connections": "/hosts/{host}/",
+    "filtered connections": "/hosts/{host}/?state=LISTEN&remote_ip=10.0.0.0/8",
+    "a bad filter": "/hosts/{host}/?local_port=99999",
+    "host ports": "/hosts/{host}/ports/",
+    "peers": "/hosts/{host}/peers/",
+    "states": "/hosts/{host}/states/",
+    "probes": "/hosts/{host}/probes/",
+    "a probe": "/snapshots/{snapshot}/",
+    "ports": "/ports/",
+    "one port": "/ports/?port=22",
+    "tokens": "/tokens/",
+    "audit": "/audit/",
+}
+
+
+@pytest.fixture
+def opened(page: Page, live_server: Any) -> Page:
+    """A browser logged in as an administrator, over a small fleet with some of everything."""
+    from probes import health
+
+    anna = person("anna", Role.ADMIN)
+    credential = Credential.objects.create(name="deploy everywhere", user="deploy")
+    host = Host.objects.create(
+        name="web-1.production.example.com", address="web-1.example", credential=credential
+    )
+    dead = Host.objects.create(name="dead", address="2001:db8:1234:5678:9abc:def0:1234:5678")
+    HostKey.objects.create(
+        address=dead.address, port=22, key_type="ssh-ed25519", fingerprint="SHA256:" + "x" * 43
+    )
+    rows = [line(f"10.0.0.5:{port}", f"10.0.0.9:{port}") for port in range(4000, 4040)]
+    hostile = line(holder="812/<script>alert(1)</script>")
+    for minute in range(3):
+        text = table(LISTENER, hostile, "no socket at all", *rows[minute:])
+        store.save(host, observed(minute, text))
+    store.save(dead, failed(1, Code.TIMED_OUT))
+    Schedule.objects.filter(host=dead).update(failures=1)
+    tokens.create(user=anna, name="nightly report", scope=Scope.READ)
+    health.beat("worker@test")
+    session = browser_of(anna).cookies["netadmin_session"].value
+    page.context.add_cookies(
+        [{"name": "netadmin_session", "value": session, "url": live_server.url}]
+    )
+    page.base = live_server.url  # type: ignore[attr-defined]
+    page.names = {  # type: ignore[attr-defined]
+        "host": host.pk,
+        "snapshot": Snapshot.objects.filter(host=host).latest("taken_at").pk,
+    }
+    return page
+
+
+def visit(page: Page, url: str) -> None:
+    page.goto(page.base + url.format(**page.names))  # type: ignore[attr-defined]
+
+
+def test_no_page_has_a_serious_barrier_in_light_or_dark(opened: Page) -> None:
+    barriers: list[str] = []
+    for scheme in ("light", "dark"):
+        # Before the page is drawn: colours that are still changing would be measured half-way.
+        opened.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for name, url in PAGES.items():
+            visit(opened, url)
+            # Through the debugger, which the page's Content-Security-Policy does not bind.
+            opened.evaluate(AXE.read_text(encoding="utf-8"))
+            found = opened.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            barriers += [
+                f"{name}, {scheme}: {each['id']}: {each['nodes'][0]['html'][:120]}"
+                for each in found["violations"]
+                if each["impact"] in ("serious", "critical")
+            ]
+
+    assert not barriers, "\n".join(barriers)
+
+
+def test_no_page_is_wider_than_its_window(opened: Page) -> None:
+    wide: list[str] = []
+    for name, url in PAGES.items():
+        visit(opened, url)
+        for width in (400, 1280, 2000):
+            opened.set_viewport_size({"width": width, "height": 800})
+            needed = opened.evaluate("document.documentElement.scrollWidth")
+            if needed > width:
+                wide.append(f"{name} at {width}: {needed}")
+
+    assert not wide
