@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDE, SMALL, HEIGHT = 1360, 400, 860
+HUGE, WIDE, SMALL, HEIGHT = 2000, 1360, 400, 860
 
 
 def main(folder: Path) -> None:
@@ -124,6 +124,15 @@ def _draw(origin: str, folder: Path, *, password: str, ids: dict[str, int]) -> N
             if scheme == "light":
                 for name, path in shots:
                     _shoot(page, f"{origin}{path}", folder / f"{name}-small.png")
+                page.set_viewport_size({"width": HUGE, "height": HEIGHT})
+                for name, path in shots[:2]:
+                    _shoot(page, f"{origin}{path}", folder / f"{name}-wide.png")
+                page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+                page.goto(origin)
+                page.click("summary[title=Language]")
+                page.click("button[value=zh-hans]")
+                for name, path in shots[:2]:
+                    _shoot(page, f"{origin}{path}", folder / f"{name}-zh.png")
             context.close()
         browser.close()
 

@@ -12,12 +12,17 @@ from django.http import HttpRequest, QueryDict
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from hosts.models import Host
+from netadmin.access.models import Role
+from netadmin.access.permissions import request_role
 from probes import schedule as schedules
 from probes import status as statuses
 from probes.models import Schedule, Snapshot
+from probes.observation import Code
+from probes.status import Status
 from probes.views import moment as moments
 from probes.views.moment import Moment
 
@@ -28,6 +33,29 @@ TABS = (
     ("host_states", gettext_lazy("States")),
     ("host_probes", gettext_lazy("Probes")),
 )
+
+
+KEY_CODES = frozenset({Code.HOST_KEY_UNKNOWN, Code.HOST_KEY_CHANGED, Code.HOST_KEY_REFUSED})
+CREDENTIAL_CODES = frozenset(
+    {
+        Code.LOGIN_FAILED,
+        Code.LOGIN_PAUSED,
+        Code.CREDENTIAL_MISSING,
+        Code.KEY_UNREADABLE,
+        Code.SUDO_REFUSED,
+        Code.PERMISSION_LIMITED,
+    }
+)
+OUTPUT_CODES = frozenset({Code.COMMAND_FAILED, Code.NOT_UNDERSTOOD, Code.TRUNCATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A link to where a problem is mended or seen."""
+
+    icon: str
+    label: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +87,12 @@ def newest_whole(host: Host) -> Snapshot | None:
     return schedule.latest_whole if schedule is not None else None
 
 
+def administers(request: HttpRequest) -> bool:
+    """Whether pages for administrators are open to this request."""
+    role = request_role(request)
+    return role is not None and role >= Role.ADMIN
+
+
 def asked_progress(schedule: Schedule | None) -> str:
     """How far a probe is that somebody asked for; the scheduler's own probes show nothing."""
     if schedule is None or schedule.requested_at is None:
@@ -66,16 +100,37 @@ def asked_progress(schedule: Schedule | None) -> str:
     return schedules.progress(schedule)
 
 
+def fix(status: Status, host: Host, latest: Snapshot | None, *, administers: bool) -> Fix | None:
+    """Where what ``status`` complains of is mended or seen, if there is such a page."""
+    code = status.code
+    if administers and code in KEY_CODES:
+        return Fix("key", _("Look at the host keys"), reverse("host_keys"))
+    if administers and code in CREDENTIAL_CODES:
+        if host.credential_id is None:
+            return Fix("edit", _("Edit"), reverse("host_edit", args=[host.pk]))
+        address = reverse("credential_edit", args=[host.credential_id])
+        return Fix("edit", _("Edit the credential"), address)
+    if latest is not None and code in OUTPUT_CODES:
+        address = reverse("snapshot", args=[latest.pk])
+        return Fix("file", _("Raw output"), f"{address}#raw-card")
+    if latest is not None and code == "rejected":
+        address = reverse("snapshot", args=[latest.pk])
+        return Fix("file", _("Lines not understood"), f"{address}#rejected")
+    return None
+
+
 def context(request: HttpRequest, host: Host, *, tab: str) -> dict[str, Any]:
     """What ``probes/_host_base.html`` needs, without a further query."""
     schedule = schedule_of(host)
     latest = schedule.latest if schedule is not None else None
     whole = newest_whole(host)
+    status = statuses.of(
+        host, schedule=schedule, latest=latest, latest_whole=whole, now=timezone.now()
+    )
     return {
         "host": host,
-        "status": statuses.of(
-            host, schedule=schedule, latest=latest, latest_whole=whole, now=timezone.now()
-        ),
+        "status": status,
+        "fix": fix(status, host, latest, administers=administers(request)),
         "schedule": schedule,
         "latest": latest,
         "whole": whole,
@@ -111,7 +166,7 @@ def time_context(request: HttpRequest, host: Host, moment: Moment) -> dict[str, 
             (name, value)
             for name, values in request.GET.lists()
             for value in values
-            if name not in {"at", "cursor", "known"}
+            if value and name not in {"at", "cursor", "known"}
         ],
         "slider": {
             "base": link(None),

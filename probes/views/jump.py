@@ -5,7 +5,6 @@ Place in the data's way: knows hosts and addresses; sends the reader on, shows h
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
@@ -17,6 +16,7 @@ from django.views.decorators.http import require_safe
 from hosts.models import Host
 from netadmin.access.models import Role
 from netadmin.access.permissions import require
+from probes.filters import Invalid, address_range
 from probes.history.queries import across
 
 SHOWN_HOSTS = 50
@@ -33,7 +33,7 @@ def jump(request: HttpRequest) -> HttpResponse:
     if not text:
         return redirect("overview")
     port = text.removeprefix(":")
-    if port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= MAX_PORT:
+    if port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= MAX_PORT:
         return redirect(f"{reverse('ports')}?port={int(port)}")
     exact = list(visible.filter(Q(name__iexact=text) | Q(address__iexact=text))[:2])
     if len(exact) == 1:
@@ -50,8 +50,8 @@ def jump(request: HttpRequest) -> HttpResponse:
 
 def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
+        address_range(text)
+    except Invalid:
         return False
     return True
 

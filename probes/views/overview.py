@@ -25,9 +25,9 @@ from netadmin.access.models import Role
 from netadmin.access.permissions import require
 from probes.filters import FilterError
 from probes.history import queries
-from probes.history.queries import HostRow
+from probes.history.queries import Bar, HostRow
 from probes.status import LABELS, Level
-from probes.views.hostpage import asked_progress, with_query
+from probes.views.hostpage import Fix, administers, asked_progress, fix, with_query
 
 PAGE_SIZE = 50
 PROBLEM_HOSTS = 6
@@ -79,6 +79,7 @@ class Problem:
     """The host it was met on longest ago: its status has title, hint and level."""
     hosts: list[Host]
     more: int
+    fix: Fix | None
 
 
 @require(Role.VIEWER)
@@ -91,18 +92,19 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     rows: list[HostRow] = []
     shown: list[HostRow] = []
     try:
-        rows = queries.overview(_narrowed(visible, request))
+        rows = queries.overview(_narrowed(visible, request), bars=0)
         shown = _sorted(_with_status(rows, request), request)
     except FilterError as error:
         problem = error
     if problem is None and request.GET.get("format") == "csv":
         return csvfile.answer("hosts", CSV_COLUMNS, map(_csv_row, shown))
     page = Paginator(shown, PAGE_SIZE).get_page(request.GET.get("page"))
+    bars = _bars([row.host.pk for row in page])
     context = {
         "problem": problem,
         "groups": groups,
         "rows": [
-            (row, asked_progress(row.schedule), row.latest.pk if row.latest else 0) for row in page
+            (row, bars[row.host.pk], asked_progress(row.schedule), _latest_id(row)) for row in page
         ],
         "page": page,
         "previous_url": _page_url(request, page.number - 1) if page.has_previous() else "",
@@ -113,7 +115,7 @@ def overview(request: HttpRequest) -> HttpResponseBase:
             "sockets": sum(row.latest_whole.sockets for row in rows if row.latest_whole),
             "listeners": sum(row.latest_whole.listeners for row in rows if row.latest_whole),
         },
-        "problems": _problems(rows),
+        "problems": _problems(rows, administers=administers(request)),
         "columns": _columns(request),
         "filtered": any(request.GET.get(name) for name in ("q", "group", "status")),
         "any_host": bool(rows) or visible.exists(),
@@ -195,21 +197,37 @@ def _tiles(rows: list[HostRow], request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _problems(rows: list[HostRow]) -> list[Problem]:
+def _problems(rows: list[HostRow], *, administers: bool) -> list[Problem]:
     by_reason: dict[tuple[Level, str], list[HostRow]] = {}
     for row in rows:
         if row.status.level in (Level.BAD, Level.WARN):
             by_reason.setdefault((row.status.level, row.status.code), []).append(row)
-    return [
-        Problem(
-            row=min(group, key=lambda row: row.status.since.timestamp() if row.status.since else 0),
-            hosts=[row.host for row in group[:PROBLEM_HOSTS]],
-            more=max(0, len(group) - PROBLEM_HOSTS),
+    problems = []
+    for _reason, group in sorted(by_reason.items(), key=lambda item: (item[0][0], -len(item[1]))):
+        first = min(group, key=_since)
+        problems.append(
+            Problem(
+                row=first,
+                hosts=[row.host for row in group[:PROBLEM_HOSTS]],
+                more=max(0, len(group) - PROBLEM_HOSTS),
+                fix=fix(first.status, first.host, first.latest, administers=administers),
+            )
         )
-        for _reason, group in sorted(
-            by_reason.items(), key=lambda item: (item[0][0], -len(item[1]))
-        )
-    ]
+    return problems
+
+
+def _since(row: HostRow) -> float:
+    return row.status.since.timestamp() if row.status.since else 0.0
+
+
+def _bars(host_ids: list[int]) -> dict[int, list[Bar]]:
+    """The newest probes of the hosts on the page alone: thousands of hosts have many."""
+    rows = queries.overview(Host.objects.filter(pk__in=host_ids))
+    return {host_id: [] for host_id in host_ids} | {row.host.pk: row.bars for row in rows}
+
+
+def _latest_id(row: HostRow) -> int:
+    return row.latest.pk if row.latest else 0
 
 
 def _csv_row(row: HostRow) -> list[Any]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db.models import QuerySet
+from pydantic import ValidationError
 
 from hosts.models import Host
-from probes.filters import NOTHING_FILTERED, SocketFilter
+from probes.filters import NOTHING_FILTERED, SocketFilter, first_problem
 from probes.history import packing
 from probes.history.queries import sql
 from probes.history.queries.sql import Scope, Statement
@@ -83,11 +84,15 @@ def connected_with(hosts: QuerySet[Host], address: str) -> dict[int, int]:
 
     Two queries; raises FilterError naming ``remote_ip`` for what is no address.
     """
+    try:
+        wanted = SocketFilter(remote_ip=address)
+    except ValidationError as error:
+        raise first_problem(error) from None
     ids = tuple(hosts.order_by().values_list("pk", flat=True))
     if not ids:
         return {}
     scope = Scope(hosts.db, ids)
-    inner = sql.sockets(scope, ("host_id", "copies"), SocketFilter(remote_ip=address))
+    inner = sql.sockets(scope, ("host_id", "copies"), wanted)
     summed = Statement(
         f"SELECT host_id, SUM(copies) FROM ({inner.sql}) AS s GROUP BY host_id", inner.params
     )

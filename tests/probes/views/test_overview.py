@@ -50,6 +50,30 @@ def test_the_worst_comes_first_and_names_its_fix(
     assert f'href="/hosts/{hosts["gone"].pk}/"' in problems
 
 
+@pytest.mark.parametrize(
+    ("code", "address"),
+    [
+        (Code.HOST_KEY_CHANGED, "/hosts/keys/"),
+        (Code.CREDENTIAL_MISSING, "/hosts/{host}/edit/"),
+        (Code.COMMAND_FAILED, "/snapshots/{snapshot}/#raw-card"),
+    ],
+)
+def test_a_problem_leads_to_where_it_is_mended(
+    admin: Client, viewer: Client, page: Page, code: Code, address: str
+) -> None:
+    host = Host.objects.create(name="odd", address="odd")
+    snapshot = fleet.failed(host, 5, code)
+    link = f'href="{address.format(host=host.pk, snapshot=snapshot.pk)}"'
+    for place in ("/", f"/hosts/{host.pk}/"):
+        assert link in page(admin, place)
+        assert (link in page(viewer, place)) == ("snapshots" in address)
+
+
+def test_lines_not_understood_are_one_click_away(viewer: Client, page: Page, host: Host) -> None:
+    odd = fleet.seen(host, 1, LISTENER, "an odd line")
+    assert f'href="/snapshots/{odd.pk}/#rejected">' in page(viewer, "/")
+
+
 def test_the_tiles_count_hosts_by_status_and_lead_to_them(
     viewer: Client, page: Page, hosts: dict[str, Host]
 ) -> None:
