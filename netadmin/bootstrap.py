@@ -79,13 +79,17 @@ def _dispatch(command: str, argv: Sequence[str]) -> int:
     if command == "worker":
         celery = [sys.executable, "-m", "celery", "--app", "netadmin.celery:app", "worker"]
         os.execv(sys.executable, [*celery, *argv[2:]])
-    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
     try:
         execute_from_command_line(list(argv))
-    except ImproperlyConfigured as error:
-        return fail(str(error))
+    except Exception as error:
+        from django.core.exceptions import ImproperlyConfigured
+
+        # A missing or wrong setting is the operator's to mend: its one line says how.
+        if isinstance(error, ImproperlyConfigured):
+            return fail(str(error))
+        raise
     return 0
 
 
