@@ -129,7 +129,7 @@ class AuditEntry(models.Model):
     """Prefix of the API token used, if any."""
     address = models.GenericIPAddressField(_("from"), null=True, blank=True)
     action = models.CharField(_("what"), max_length=50)
-    """Dotted verb, such as ``host.change``, ``credential.use``, ``probe.now``."""
+    """Dotted verb, such as ``host.change``, ``connection.test``, ``probe.now``."""
     kind = models.CharField(_("kind"), max_length=50, blank=True)
     object_id = models.CharField(max_length=50, blank=True)
     object_name = models.CharField(_("object"), max_length=200, blank=True)
