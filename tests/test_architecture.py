@@ -20,6 +20,8 @@ PURE = (
     "probes/watch/rules.py",
     "probes/analysis",
 )
+REACHES_NOTHING = {"socket.AF_INET", "socket.inet_pton"}
+"""Out of a module that is impure otherwise: these only turn text into bytes."""
 BEFORE_ANYTHING_IS_INSTALLED = (
     "netadmin/__init__.py",
     "netadmin/bootstrap.py",
@@ -84,7 +86,8 @@ def test_a_broken_contract_would_be_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sources(*PURE), ids=lambda path: str(path.relative_to(ROOT)))
 def test_pure_code_reaches_for_no_framework_network_or_process(path: Path) -> None:
-    assert not tops(path) & IMPURE
+    used = {name.split(".")[0] for name in imports(path) - REACHES_NOTHING}
+    assert not used & IMPURE
 
 
 def test_only_transports_import_paramiko() -> None:

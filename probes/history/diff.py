@@ -83,9 +83,12 @@ class Whole:
 def compare(old_text: str, new_text: str, dialect: str, *, wide: bool = False) -> Delta | None:
     """How ``new_text`` differs from ``old_text``, both of ``dialect``, ``wide`` as parsers take it.
 
-    None where so much is new that :func:`whole` is cheaper. Total: lines that cannot be read are
+    None where so much is new that :func:`whole` is cheaper, and where a line of the dialect means
+    nothing without those around it. Total: lines that cannot be read are
     counted, nothing raises.
     """
+    if dialect not in parsers.LINEWISE:
+        return None
     if old_text == new_text:
         return Delta()
     old = _lines(old_text, dialect)
@@ -114,7 +117,7 @@ def compare(old_text: str, new_text: str, dialect: str, *, wide: bool = False) -
 
 def whole(text: str, *, wide: bool = False) -> Whole:
     """Parse all of ``text``; raises ParseError where it is in no dialect known."""
-    parsed = parsers.parse(text, wide=wide)
+    parsed = parsers.parse_sockets(text, wide=wide)
     sockets: dict[int, tuple[Socket, Held]] = {}
     for socket in parsed.sockets:
         key = packing.key(socket)
@@ -127,7 +130,8 @@ def whole(text: str, *, wide: bool = False) -> Whole:
     counts = tally.count(
         parsed.sockets,
         rejected=len(parsed.rejected),
-        header_lines=parsed.header_lines,
+        # Lines of other tables, and those of rows that span several, say nothing of a socket.
+        header_lines=parsed.lines - len(parsed.sockets) - len(parsed.rejected) - parsed.blank_lines,
         blank_lines=parsed.blank_lines,
     )
     return Whole(parsed.dialect, sockets, parsed.rejected, counts)

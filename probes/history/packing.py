@@ -26,6 +26,12 @@ PROTOCOLS = (
     "sctp6",
     "raw",
     "raw6",
+    "dccp",
+    "dccp6",
+    "mptcp",
+    "mptcp6",
+    "icmp",
+    "icmp6",
 )
 """A protocol's index is the number stored; new ones are appended, never inserted."""
 
@@ -35,13 +41,16 @@ STATES = TCP_STATES
 PROTOCOL_NUMBERS = {name: number for number, name in enumerate(PROTOCOLS)}
 STATE_NUMBERS = {name: number for number, name in enumerate(STATES)}
 
+_NO_LOCAL = Flag.LOCAL_TRUNCATED | Flag.LOCAL_NAME
+_NO_FOREIGN = Flag.FOREIGN_TRUNCATED | Flag.FOREIGN_NAME
+
 MAX_QUEUE = 2**40
 """Queues above are stored as this: the kernel's are 32 bits wide, and the sum over all copies
 that fit into one output stays inside a bigint."""
 
 MAX_PID = 2**63 - 1
 
-CONNECTIONLESS = frozenset({"udp", "udp6", "udplite", "udplite6", "raw", "raw6"})
+CONNECTIONLESS = frozenset({"udp", "udp6", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6"})
 """Protocols in which a socket without a foreign port takes from anyone: a listener."""
 
 
@@ -95,8 +104,8 @@ def pack(socket: Socket, identity_key: int) -> Row:
     """
     (protocol, _recv, _send, local_ip, local_port, foreign_ip, foreign_port, state, pid, program,
      flags) = socket  # fmt: skip
-    local, local_zone = _end(local_ip, bool(flags & Flag.LOCAL_TRUNCATED))
-    remote, remote_zone = _end(foreign_ip, bool(flags & Flag.FOREIGN_TRUNCATED))
+    local, local_zone = _end(local_ip, bool(flags & _NO_LOCAL))
+    remote, remote_zone = _end(foreign_ip, bool(flags & _NO_FOREIGN))
     return Row(
         identity_key,
         PROTOCOL_NUMBERS[protocol],
@@ -186,9 +195,10 @@ def storable(text: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def _end(ip: str, truncated: bool) -> tuple[bytes, str | None]:
-    """Packed address and zone; an address cut short has no bytes and keeps its text as zone."""
-    if truncated:
+def _end(ip: str, unknown: bool) -> tuple[bytes, str | None]:
+    """Packed address and zone; where a tool cut the address or printed a name instead, no bytes
+    and the text as zone."""
+    if unknown:
         return b"", storable(ip)
     text, _percent, zone = ip.partition("%")
     return addresses.pack(text), storable(zone) if _percent else None

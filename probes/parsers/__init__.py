@@ -1,9 +1,14 @@
-"""Text of a socket table in, rows and an account of every line out.
+"""Text of netstat, ss and their like in, rows and an account of every line out.
 
 Place in the data's way: after a transport's bytes, before ``probes.history.diff``. Pure: knows no
-Django, no host, no time. ``parse`` finds the dialect by content; each dialect is one module with
-``NAME`` and ``Reader(wide=...)``. Total: whatever comes in, each line is a socket, a header,
-a blank or a rejected line with its reason, and the only exception is ParseError.
+Django, no host, no time. Dialects and tables are found by content. Total: whatever comes in, each
+line is (a part of) a row, a header, a blank or a rejected line with its reason, and the only
+exception is ParseError.
+
+Three ways lead in. :func:`parse` reads every table there is. :func:`parse_sockets` and
+:func:`parse_lines` read what history is made of. Tables of sockets can be very long, so those of
+the two dialects that most hosts speak (:data:`LINEWISE`) are read by fast readers, to which each
+line stands for itself; all else goes line by line through ``probes.parsers.sections``.
 """
 
 from __future__ import annotations
@@ -14,11 +19,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from probes.parsers import netstat_linux, ss
+from probes.parsers import dialects, joins, netstat_linux, ss
+from probes.parsers.encoding import decode
 from probes.parsers.lines import Account, collector_paused, visible
-from probes.parsers.records import Flag, Parsed, ParseError, Rejected, Socket
+from probes.parsers.records import Flag, Parsed, ParseError, Rejected, Socket, Tables
+from probes.parsers.sections import Grammar, Reading
 
 __all__ = [
+    "LINEWISE",
+    "MAX_LINES",
     "Flag",
     "LineResult",
     "ParseError",
@@ -29,6 +38,7 @@ __all__ = [
     "identify",
     "parse",
     "parse_lines",
+    "parse_sockets",
 ]
 
 MAX_REJECTED_CHARS = 500
@@ -40,30 +50,40 @@ _BULK_LINES = 2_000
 _BULK_CHARS = 200_000
 """From here on it pays to pause the garbage collector."""
 
-_PIECE_CHARS = 65_536
+_PIECE_CHARS = 16_384
+_PIECE_LINES = 160
 
 
-class _Reader(Protocol):
+class LinewiseReader(Protocol):
+    """Reads rows that stand for themselves: what a line gives depends on no other line."""
+
     account: Account
+    plain: bool
+    """False once a line told more than the fields of a Socket, or needs the lines around it:
+    then only the sections of the dialect read the text in full."""
 
     def __init__(self, *, wide: bool) -> None: ...
 
-    def feed(self, lines: list[str]) -> None: ...
+    def feed(self, text: str) -> None:
+        """Add the lines of a text, one more than there are newlines."""
+        ...
+
+    def read(self, lines: list[str]) -> None:
+        """Add some lines."""
+        ...
 
 
-_DIALECTS: dict[str, type[_Reader]] = {
+LINEWISE: dict[str, type[LinewiseReader]] = {
     netstat_linux.NAME: netstat_linux.Reader,
     ss.NAME: ss.Reader,
 }
+"""Dialects of sockets in which a text can be compared with another line by line."""
 
-_KEPT = bytes([0x09, 0x0A, *range(0x20, 0x7F), *range(0x80, 0x100)])
-_CONTROL = bytes(sorted(set(range(0x100)) - set(_KEPT)))
-_CRLF = re.compile(rb"\r+\n|\r+\Z")
-_C1 = re.compile(rb"\xc2([\x80-\x9f])")
+GRAMMAR = Grammar(dialects.OPENINGS)
 
 _SHAPE = re.compile(
     r"^[ \t]*(?:"
-    r"(?P<net>Active Internet connections|Active UNIX domain sockets|Proto +Re[cf][vC]"
+    r"(?P<net>Active Internet connections|Proto +Re[cf][vC]"
     r"|(?:tcp|udp|udpl|udplite|raw)6?[ \t]+[0-9]+[ \t]+[0-9]+[ \t]+\S+:"
     r"|sctp6?[ \t]+[0-9][0-9. \t]*:)"
     r"|(?P<ss>Netid *State|State *Recv-Q"
@@ -89,28 +109,18 @@ class LineResult:
     blank_lines: int = 0
 
 
-def decode(raw: bytes) -> str:
-    r"""The text of a command's output, safe to store: no NUL, no lone surrogate, no control
-    character but tab and newline.
-
-    UTF-8; what is not UTF-8 becomes ``\xNN``, and so does every control character, as in program
-    names that netstat prints raw. Line ends of a terminal (CR LF) become LF.
-    """
-    if len(raw.translate(None, _CONTROL)) != len(raw):
-        raw = _CRLF.sub(lambda end: b"\n" if end[0].endswith(b"\n") else b"", raw)
-        for code in sorted(set(raw.translate(None, _KEPT))):
-            raw = raw.replace(bytes([code]), b"\\x%02x" % code)
-    if not raw.isascii():
-        raw = _C1.sub(lambda control: b"\\x%02x" % control[1][0], raw)
-    return raw.decode("utf-8", errors="backslashreplace")
-
-
 def identify(text: str) -> str | None:
-    """The dialect of a text by its first lines: ``net-tools``, ``ss`` or None. Cheap."""
-    return _dialect(text[:_FIRST_CHARS])
+    """The dialect of the first socket table, by the first lines of a text; None where there is
+    none. Cheap."""
+    head = text[:_FIRST_CHARS]
+    dialect = _linewise(head)
+    if dialect is not None:
+        return dialect
+    opening = GRAMMAR.first(head.split("\n"), table="sockets")
+    return None if opening is None else opening.dialect
 
 
-def _dialect(text: str) -> str | None:
+def _linewise(text: str) -> str | None:
     shape = _SHAPE.search(text)
     if shape is None or _BSD_HEADER.search(text[:_FIRST_CHARS]):
         return None
@@ -118,39 +128,59 @@ def _dialect(text: str) -> str | None:
 
 
 def parse(text: str, *, wide: bool = False) -> Parsed:
-    """All of a text, in whichever dialect it is; every line accounted for.
+    """All tables of a text, in whichever dialects they are; every line accounted for.
 
     ``wide``: the caller knows that netstat ran with ``-W``. Without that knowledge an IPv6
-    endpoint of exactly 23 characters counts as cut off, as it may be. ParseError where no header
-    and no row is recognised, or where there are more than a million lines.
+    endpoint of exactly 23 characters counts as cut off, as it may be. ParseError where no table
+    at all is recognised, or where there are more than a million lines.
     """
-    if text.count("\n") >= MAX_LINES:
-        raise ParseError("too many lines for a socket table")
-    dialect = identify(text) or _dialect(text)
-    if dialect is None:
-        raise ParseError("no socket table that is known")
-    account = _read(_pieces(text), dialect, wide=wide, bulk=len(text) >= _BULK_CHARS)
-    return Parsed(
-        dialect=dialect,
-        sockets=account.sockets,
-        rejected=[
-            Rejected(index + 1, _shown(line), reason) for index, line, reason in account.rejected
-        ],
-        header_lines=account.header_lines,
-        blank_lines=account.blank_lines,
-        lines=text.count("\n") + (not text.endswith("\n")),
+    _check_size(text)
+    dialect = _linewise(text)
+    if dialect is not None:
+        reader = _fast(text, dialect, wide=wide)
+        if reader.plain:
+            return _with_other_tables(text, dialect, reader.account, wide=wide)
+    reading = GRAMMAR.read(
+        ((index, line, "") for index, line in enumerate(_lines(text))), Tables(wide=wide)
     )
+    if not reading.found:
+        raise ParseError("no table that is known")
+    return _parsed(text, reading.dialects, reading)
+
+
+def parse_sockets(text: str, *, wide: bool = False) -> Parsed:
+    """The socket table of a text, as history reads it: where the dialect is linewise, each line
+    gives what :func:`parse_lines` gives, whatever stands around it, and a line of another table
+    is a rejected line. ParseError where there is no socket table, or too many lines."""
+    _check_size(text)
+    dialect = identify(text) or _linewise(text)
+    if dialect in LINEWISE:
+        return _of_account(text, dialect, _fast(text, dialect, wide=wide).account)
+    parsed = parse(text, wide=wide)
+    if "sockets" not in parsed.found:
+        raise ParseError("no socket table that is known")
+    return parsed
 
 
 def parse_lines(lines: Iterable[str], dialect: str, *, wide: bool = False) -> LineResult:
     """Loose lines without header or order, such as those one text has and another has not.
 
-    A line gives the same here as within a text. ParseError for an unknown dialect.
+    A line gives the same here as within a text. Only for the dialects of :data:`LINEWISE`;
+    ParseError for any other.
     """
-    if dialect not in _DIALECTS:
-        raise ParseError("no dialect of that name")
+    if dialect not in LINEWISE:
+        raise ParseError("no dialect whose lines stand for themselves")
     listed = list(lines)
-    account = _read([listed], dialect, wide=wide, bulk=len(listed) >= _BULK_LINES)
+    reader = LINEWISE[dialect](wide=wide)
+    with collector_paused() if len(listed) >= _BULK_LINES else nullcontext():
+        for start in range(0, len(listed), _PIECE_LINES):
+            some = listed[start : start + _PIECE_LINES]
+            text = "\n".join(some)
+            if text.count("\n") == len(some) - 1:
+                reader.feed(text)
+            else:  # a newline within a line
+                reader.read(some)
+    account = reader.account
     return LineResult(
         sockets=account.sockets,
         rejected=[(line, reason) for _, line, reason in account.rejected],
@@ -159,25 +189,83 @@ def parse_lines(lines: Iterable[str], dialect: str, *, wide: bool = False) -> Li
     )
 
 
-def _pieces(text: str) -> Iterator[list[str]]:
-    """The lines of a text some hundred at a time: a list of all would take more than the text,
-    and what was just split is still in the processor's cache when it is read."""
+def _check_size(text: str) -> None:
+    if text.count("\n") >= MAX_LINES:
+        raise ParseError("too many lines for a table")
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _fast(text: str, dialect: str, *, wide: bool) -> LinewiseReader:
+    reader = LINEWISE[dialect](wide=wide)
+    with collector_paused() if len(text) >= _BULK_CHARS else nullcontext():
+        for piece in _pieces(text):
+            reader.feed(piece)
+    return reader
+
+
+def _with_other_tables(text: str, dialect: str, account: Account, *, wide: bool) -> Parsed:
+    """The sockets of a fast reading, and what the lines it could not read are."""
+    rows = len(account.sockets)
+    reading = GRAMMAR.read(account.rejected, Tables(wide=wide, sockets=account.sockets))
+    reading.account.header_lines += account.header_lines
+    reading.account.blank_lines += account.blank_lines
+    reading.row_lines += rows
+    told = [dialect, *(name for name in reading.dialects if name != dialect)]
+    if "sockets" not in reading.found:
+        reading.found.insert(0, "sockets")
+    return _parsed(text, told, reading)
+
+
+def _of_account(text: str, dialect: str, account: Account) -> Parsed:
+    return Parsed(
+        dialect=dialect,
+        tables=Tables(sockets=account.sockets),
+        rejected=_shown(account),
+        row_lines=len(account.sockets),
+        header_lines=account.header_lines,
+        blank_lines=account.blank_lines,
+        lines=len(account.sockets)
+        + len(account.rejected)
+        + account.header_lines
+        + account.blank_lines,
+        found=("sockets",),
+    )
+
+
+def _parsed(text: str, dialects: list[str], reading: Reading) -> Parsed:
+    joins.complete(reading.tables)
+    return Parsed(
+        dialect=" + ".join(dialects),
+        tables=reading.tables,
+        rejected=_shown(reading.account),
+        row_lines=reading.row_lines,
+        header_lines=reading.account.header_lines,
+        blank_lines=reading.account.blank_lines,
+        lines=text.count("\n") + (not text.endswith("\n")),
+        found=tuple(reading.found),
+    )
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A text some hundred lines at a time, less the newlines between: all its lines at once would
+    take more than the text, and a piece just split is still in the processor's cache."""
     start, end = 0, len(text) - text.endswith("\n")
     while start <= end and text:
         stop = text.find("\n", start + _PIECE_CHARS, end)
         if stop < 0:
             stop = end
-        yield text[start:stop].split("\n")
+        yield text[start:stop]
         start = stop + 1
 
 
-def _read(pieces: Iterable[list[str]], dialect: str, *, wide: bool, bulk: bool) -> Account:
-    reader = _DIALECTS[dialect](wide=wide)
-    with collector_paused() if bulk else nullcontext():
-        for lines in pieces:
-            reader.feed(lines)
-    return reader.account
-
-
-def _shown(line: str) -> str:
-    return visible(line[:MAX_REJECTED_CHARS])[:MAX_REJECTED_CHARS]
+def _shown(account: Account) -> list[Rejected]:
+    return [
+        Rejected(index + 1, visible(line[:MAX_REJECTED_CHARS])[:MAX_REJECTED_CHARS], reason)
+        for index, line, reason in account.rejected
+    ]

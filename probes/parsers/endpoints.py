@@ -25,8 +25,8 @@ port are exactly this long, wherever they would be longer. A shorter text was ne
 _ADDRESS_CHARS = 45
 _ZONE = re.compile(r"[^\s%/:\[\]]{1,15}")
 """Interface names: IFNAMSIZ of 16 with the NUL; no blank, slash or colon (dev_valid_name)."""
-_GROUP = "[1-9a-f][0-9a-f]{0,3}"
-_EIGHT_GROUPS = re.compile(f"{_GROUP}(?::{_GROUP}){{7}}")
+_GROUP = "[1-9a-f][0-9a-f]{0,3}+"
+_EIGHT_GROUPS = re.compile(":".join([_GROUP] * 8))
 _SHORTENED = re.compile(f"{_GROUP}(?:::?{_GROUP}){{0,5}}(?:::)?")
 _MAPPED_CUT = re.compile(r"::ffff:([0-9.]+)")
 _HEX_CUT = re.compile(r"[0-9a-f:]+")

@@ -12,8 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any
+from socket import AF_INET, inet_pton
 
 from probes.parsers.records import Socket
 
@@ -26,11 +25,10 @@ MAX_PROGRAM_CHARS = 255
 
 MAX_QUEUE = 2**63 - 1
 MAX_PID = 2**31 - 1
+MAX_PORT = 65_535
 
 _QUEUE = re.compile(r"0|[1-9][0-9]{0,18}")
 _PORT = re.compile(r"0|[1-9][0-9]{0,4}")
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 class OddLine(ValueError):
@@ -76,7 +74,7 @@ class Ports(dict[str, int | None]):
         if _PORT.fullmatch(text) is None:
             raise KeyError(text)
         value = int(text)
-        if value > 65_535:
+        if value > MAX_PORT:
             raise KeyError(text)
         self[text] = value
         return value
@@ -98,7 +96,11 @@ class Ipv4Texts(dict[str, str]):
 
 def is_ipv4(text: str) -> bool:
     """True for four decimal octets without leading zeros, ASCII digits only."""
-    return _IPV4.fullmatch(text) is not None
+    try:
+        inet_pton(AF_INET, text)
+    except (OSError, ValueError):  # ValueError: a NUL or a lone surrogate in it
+        return False
+    return True
 
 
 def queue(text: str) -> int:
@@ -163,8 +165,3 @@ def collector_paused() -> Iterator[None]:
                 gc.enable()
     finally:
         _pausing.release()
-
-
-def add_sockets(sockets: list[Socket], rows: list[tuple[Any, ...]]) -> None:
-    """Append rows of eleven fields, in the order of Socket, as Sockets: no Python code a row."""
-    sockets.extend(map(tuple.__new__, repeat(Socket), rows))

@@ -20,8 +20,12 @@ a UDP program called LISTEN or ESTABLISHED is never at the beginning of its colu
 from __future__ import annotations
 
 import re
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
+from probes.parsers import sections
+from probes.parsers.columns import PORT, add_in_order, as_sockets, sockets_of
 from probes.parsers.endpoints import NET_TOOLS_WIDTH, Host, Hosts, net_tools_host, port
 from probes.parsers.lines import (
     MAX_LINE_CHARS,
@@ -29,19 +33,17 @@ from probes.parsers.lines import (
     Account,
     Ipv4Texts,
     OddLine,
-    add_sockets,
     process_id,
     program_name,
     queue,
 )
-from probes.parsers.records import STATE_ALIASES, TCP_STATES
+from probes.parsers.records import STATE_ALIASES, TCP_STATES, Socket
 
 NAME = "net-tools"
 
 _HEADER = re.compile(
-    r"Active Internet connections \(|Active UNIX domain sockets \("
+    r"Active Internet connections \("
     r"|Proto +Recv-Q +Send-Q +Local Address +Foreign Address +State\b"
-    r"|Proto +RefCnt +Flags +Type +State +I-Node\b"
     r"|\(Not all processes could be identified"
     r"| ?will not be shown, you would have to be root"
     r'|\(No info could be read for "-p"'
@@ -83,8 +85,26 @@ _EXTENDED = re.compile(r"[^\s/]+ +[0-9]+(?: +(?P<program>\S.*))?", re.DOTALL)
 _HOLDER = re.compile(r"([0-9]+)/(.*)", re.DOTALL)
 
 
+_FIRST, _SECOND, _THIRD = itemgetter(0), itemgetter(1), itemgetter(2)
+
 _HEAD_CHARS = 20
 """Protocol, Recv-Q, Send-Q and a blank, as long as no queue has more than six digits."""
+
+
+def _usual(word: str) -> re.Pattern[str]:
+    """The usual rows of a protocol: head, address and port twice, tail; see ``columns``.
+
+    None that may have been cut, none with a zone. If the groups are numbers and addresses at all
+    is left to those who take them.
+    """
+    head = rf"{word} [ 0-9]{{{_HEAD_CHARS - len(word) - 2}}} "
+    ip = rf"(?!\S{{{NET_TOOLS_WIDTH}}} )([0-9a-f.:]+)" if word.endswith("6") else "([0-9.]++)"
+    return re.compile(rf"^({head}){ip}:{PORT} +{ip}:{PORT} +(\S.*)", re.MULTILINE)
+
+
+_USUAL = {word: _usual(word) for word in ("tcp", "tcp6", "udp", "udp6")}
+_PARTS = 7
+"""Parts a row when a text is split by such a pattern: what is before the row, and six groups."""
 
 _Tail = tuple[str | None, int | None, str | None]
 
@@ -108,7 +128,7 @@ class _Heads(dict[str, tuple[str, int, int, bool, _Tails]]):
     """Protocol, queues, whether IPv6, and the right tails, by the beginning of a line."""
 
     def __init__(self) -> None:
-        self._tails = {name: _Tails(name) for name in _STATES}
+        self.tails = {name: _Tails(name) for name in _STATES}
 
     def __missing__(self, text: str) -> tuple[str, int, int, bool, _Tails]:
         # Three whole words and a blank after them, or the next column would lose its beginning.
@@ -117,9 +137,13 @@ class _Heads(dict[str, tuple[str, int, int, bool, _Tails]]):
             raise KeyError(text)
         protocol = _PROTOCOLS[word]
         is_v6 = protocol.endswith("6")
-        known = protocol, queue(recv), queue(send), is_v6, self._tails[protocol]
+        known = protocol, queue(recv), queue(send), is_v6, self.tails[protocol]
         self[text] = known
         return known
+
+
+_SHAPE = r"\s*(?:(?:tcp|udp|udpl|udplite|raw)6?\s+[0-9]+\s+[0-9]+\s+\S+:|sctp6?\s)"
+"""A row of this table, in text without a heading."""
 
 
 class Reader:
@@ -130,10 +154,41 @@ class Reader:
 
     def __init__(self, *, wide: bool) -> None:
         self.account = Account()
+        self.plain = True
         self._wide = wide
         self._memory = _Heads(), Ipv4Texts(), Hosts()
 
-    def feed(self, lines: list[str]) -> None:
+    def feed(self, text: str) -> None:
+        """Add the lines of a text to the account: one more than there are newlines.
+
+        The usual rows of one protocol, that of the last line, are read a column at a time;
+        other lines by ``read``, and all by ``read`` where a value is not what it seemed.
+        """
+        word = text[text.rfind("\n") + 1 :].partition(" ")[0]
+        if word in _USUAL:
+            parts = _USUAL[word].split(text)
+            try:
+                found = self._usual_rows(word, parts)
+            except (ValueError, KeyError, OSError):
+                pass
+            else:
+                add_in_order(self.account, found, between=parts[::_PARTS], read=self.read)
+                return
+        self.read(text.split("\n"))
+
+    def _usual_rows(self, word: str, parts: list[str]) -> list[Socket]:
+        heads, ipv4s, hosts = self._memory
+        known = [heads[text] for text in parts[1::_PARTS]]
+        tails = heads.tails[_PROTOCOLS[word]]
+        known_tails = [tails[text] for text in parts[6::_PARTS]]
+        return sockets_of(
+            head=(repeat(word), map(_SECOND, known), map(_THIRD, known)),
+            ends=(parts[2::_PARTS], parts[3::_PARTS], parts[4::_PARTS], parts[5::_PARTS]),
+            tail=(map(_FIRST, known_tails), map(_SECOND, known_tails), map(_THIRD, known_tails)),
+            known=hosts if word.endswith("6") else ipv4s,
+        )
+
+    def read(self, lines: list[str]) -> None:
         """Add some lines to the account. Those of the usual form are read here, all in one loop
         because a call a line would cost as much as reading it; the others by ``_row``."""
         account = self.account
@@ -193,7 +248,21 @@ class Reader:
                         add(_row(line, wide=self._wide))
                     except OddLine as odd:
                         account.reject(line, str(odd), rows=len(rows))
-        add_sockets(account.sockets, rows)
+        account.sockets += as_sockets(rows)
+
+
+class Sockets(sections.Reader):
+    """The same table, in full, as one section of a text."""
+
+    dialect = NAME
+
+    def read(self, line: str) -> bool:
+        """Add the row."""
+        self.tables.sockets += as_sockets([_row(line, wide=self.tables.wide)])
+        return True
+
+
+OPENINGS = (sections.Opening(NAME, "sockets", Sockets, heading=_HEADER.pattern, row=_SHAPE),)
 
 
 def _row(line: str, *, wide: bool) -> tuple[Any, ...]:

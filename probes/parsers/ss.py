@@ -20,8 +20,12 @@ the oldest of a family that inherited it, and the same one in whatever order ss 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
+from probes.parsers import sections
+from probes.parsers.columns import PORT, add_in_order, as_sockets, sockets_of
 from probes.parsers.endpoints import Host, Hosts, host, port
 from probes.parsers.lines import (
     MAX_LINE_CHARS,
@@ -29,12 +33,11 @@ from probes.parsers.lines import (
     Account,
     Ipv4Texts,
     OddLine,
-    add_sockets,
     process_id,
     program_name,
     queue,
 )
-from probes.parsers.records import STATE_ALIASES, TCP_STATES, Flag
+from probes.parsers.records import STATE_ALIASES, TCP_STATES, Flag, Socket
 
 NAME = "ss"
 
@@ -94,11 +97,35 @@ _DETAILS = re.compile(r"(?:[a-z0-9_]+:|<->|-->|<--|---)")
 """What ``-e`` and ``-o`` append where no process is known: ``timer:(..)``, ``uid:0``, ``ino:3``."""
 
 
-class _Holders(dict[str, tuple[int | None, str | None]]):
-    """PID and program by the text of a process column up to its first file descriptor."""
+_IP = {False: r"([0-9.]++)", True: r"(\[[0-9a-f:.]+\])"}
+_PARTS = 7
+"""Parts a row when a text is split by a pattern of ``_usual``: what is before it, six groups."""
+_PROTOCOL = {False: itemgetter(0), True: itemgetter(1)}
+_RECV, _SEND, _STATE = itemgetter(2), itemgetter(3), itemgetter(4)
+_PID, _PROGRAM = itemgetter(0), itemgetter(1)
 
-    def __missing__(self, text: str) -> tuple[int | None, str | None]:
-        holder = _ONLY_HOLDER.fullmatch(text)
+
+@lru_cache(maxsize=64)
+def _usual(chars: int, *, is_v6: bool) -> re.Pattern[str]:
+    """The usual rows of a family: head of ``chars``, address and port twice, the holder if one;
+    see ``columns``. If the groups are numbers and addresses is left to those who take them."""
+    ip = _IP[is_v6]
+    return re.compile(
+        rf"^(.{{{chars - 1}}} ) *{ip}:{PORT} +{ip}:{PORT} *"
+        r'(?: (users:\(\("[^"\n]*",pid=[0-9]+),fd=[^(\n]+)?$',
+        re.MULTILINE,
+    )
+
+
+class _Holders(dict[str | None, tuple[int | None, str | None]]):
+    """PID and program by the text of a process column up to its first file descriptor; None
+    where there is no such column."""
+
+    def __init__(self) -> None:
+        self[None] = None, None
+
+    def __missing__(self, text: str | None) -> tuple[int | None, str | None]:
+        holder = _ONLY_HOLDER.fullmatch(text or "")
         if holder is None:
             raise KeyError(text)
         known = process_id(holder[2]), program_name(holder[1])
@@ -137,6 +164,10 @@ class _Heads(dict[str, _Head]):
             self.clear()
 
 
+_SHAPE = r"\s*(?:(?:tcp|udp|udplite|raw|sctp)\s*[A-Z]{3}|`- )"
+"""A row of this table, in text without a heading."""
+
+
 class Reader:
     """Lines to sockets, headers, blanks or rejected lines; no line's reading depends on another.
 
@@ -145,9 +176,40 @@ class Reader:
 
     def __init__(self, *, wide: bool) -> None:
         self.account = Account()
+        self.plain = True
         self._memory = _Heads(), Ipv4Texts(), Hosts(), _Holders()
 
-    def feed(self, lines: list[str]) -> None:
+    def feed(self, text: str) -> None:
+        """Add the lines of a text to the account: one more than there are newlines.
+
+        The usual rows of one family, that of the last line, are read a column at a time; other
+        lines by ``read``, and all by ``read`` where a value is not what it seemed.
+        """
+        heads = self._memory[0]
+        if heads.chars:
+            is_v6 = "[" in text[text.rfind("\n") + 1 :]
+            parts = _usual(heads.chars, is_v6=is_v6).split(text)
+            try:
+                found = self._usual_rows(parts, is_v6=is_v6)
+            except (ValueError, KeyError, OSError):
+                pass
+            else:
+                add_in_order(self.account, found, between=parts[::_PARTS], read=self.read)
+                return
+        self.read(text.split("\n"))
+
+    def _usual_rows(self, parts: list[str], *, is_v6: bool) -> list[Socket]:
+        heads, ipv4s, hosts, holders = self._memory
+        known = [heads[text] for text in parts[1::_PARTS]]
+        held = [holders[text] for text in parts[6::_PARTS]]
+        return sockets_of(
+            head=(map(_PROTOCOL[is_v6], known), map(_RECV, known), map(_SEND, known)),
+            ends=(parts[2::_PARTS], parts[3::_PARTS], parts[4::_PARTS], parts[5::_PARTS]),
+            tail=(map(_STATE, known), map(_PID, held), map(_PROGRAM, held)),
+            known=hosts if is_v6 else ipv4s,
+        )
+
+    def read(self, lines: list[str]) -> None:
         """Add some lines to the account. Those of the usual form are read here, all in one loop
         because a call a line would cost as much as reading it; the others by ``_row``."""
         account = self.account
@@ -217,7 +279,21 @@ class Reader:
                         add(_row(line))
                     except OddLine as odd:
                         account.reject(line, str(odd), rows=len(rows))
-        add_sockets(account.sockets, rows)
+        account.sockets += as_sockets(rows)
+
+
+class Sockets(sections.Reader):
+    """The same table, in full, as one section of a text."""
+
+    dialect = NAME
+
+    def read(self, line: str) -> bool:
+        """Add the row."""
+        self.tables.sockets += as_sockets([_row(line)])
+        return True
+
+
+OPENINGS = (sections.Opening(NAME, "sockets", Sockets, heading=_HEADER.pattern, row=_SHAPE),)
 
 
 def _row(line: str) -> tuple[Any, ...]:

@@ -88,7 +88,7 @@ def failed(minute: float, code: Code = Code.UNREACHABLE, **fields: Any) -> Obser
 
 def rows_of(text: str) -> Counter[Socket]:
     """What the parser reads in a text, queues left out."""
-    return Counter(without_queues(parsers.parse(text).sockets))
+    return Counter(without_queues(parsers.parse_sockets(text).sockets))
 
 
 def without_queues(sockets: Iterable[Socket]) -> list[Socket]:

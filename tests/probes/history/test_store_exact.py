@@ -147,7 +147,7 @@ class Player:
 
     def _whole(self, text: str) -> None:
         snapshot = self._save(self.minute, text)
-        parsed = parsers.parse(text)
+        parsed = parsers.parse_sockets(text)
         if len(parsed.rejected) <= len(parsed.sockets):
             assert snapshot.outcome == Outcome.OK
             self.known[self.minute], self.text = rows_of(text), text

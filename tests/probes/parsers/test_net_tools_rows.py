@@ -245,9 +245,7 @@ class TestAddressesCutWithoutW:
     [
         "Active Internet connections (servers and established)",
         "Active Internet connections (only servers)",
-        "Active UNIX domain sockets (w/o servers)",
         "Proto Recv-Q Send-Q Local Address           Foreign Address         State      ",
-        "Proto RefCnt Flags       Type       State         I-Node   PID/Program name     Path",
         "(Not all processes could be identified, non-owned process info",
         " will not be shown, you would have to be root to see it all.)",
         '(No info could be read for "-p": geteuid()=1000 but you should be root.)',
