@@ -213,6 +213,27 @@ class Privilege(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class Table(enum.StrEnum):
+    """The tables beside the sockets that a probe takes from time to time."""
+
+    ROUTES = "routes"
+    INTERFACES = "interfaces"
+    PROTOCOLS = "protocols"
+    MULTICAST = "multicast"
+
+
+@dataclass(frozen=True, slots=True)
+class TableOutput:
+    """What one probe learned of one of the other tables; each fails alone."""
+
+    table: Table
+    tool: str = ""
+    """netstat, ip, nstat, proc; empty where none ran. ``pasted`` where a person brought it."""
+    text: str = ""
+    """Decoded as ``Observation.text``. Whole where ``failure`` is None."""
+    failure: Failure | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One probe's result. With ``failure`` None the text is whole (its end marker arrived)."""
@@ -234,6 +255,8 @@ class Observation:
     raw: bytes = field(default=b"", repr=False)
     """Standard output as received, up to the cap; kept so that a mended parser can rerun."""
     failure: Failure | None = None
+    tables: tuple[TableOutput, ...] = ()
+    """The other tables, where they were asked for; there may be some although the sockets failed."""
 
     @property
     def whole(self) -> bool:
