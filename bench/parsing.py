@@ -20,10 +20,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.netstat_text import Tool, generate
+from bench.netstat_text import Tool, churn, generate
 
 LINES = 100_000
 REPEATS = 5
+
+CHURN = (0.01, 0.1)
+"""Shares of the lines that are others than in the text before."""
+
+_PIPELINES = {
+    "awk '/^tcp/ {++S[$NF]} END ...'": "awk '/^tcp/ {++S[$NF]} END {for (a in S) print a, S[a]}'",
+    "awk ... \\| cut \\| sort \\| uniq -c \\| sort -n": (
+        "awk '{print $5}' | cut -d: -f1 | sort | uniq -c | sort -n"
+    ),
+}
+"""The two pipelines the tutorials begin with, over the same text."""
 
 _MAWK = {
     "netstat": r"""
@@ -69,6 +80,9 @@ def main(lines: int) -> str:
             command = _command([sys.executable, "-m", "jc", "--quiet", f"--{tool}"], stdin=path)
             mawk = _command([_found("mawk"), "-f", str(script), str(path)])
             wc = _command([_found("wc"), "-l", str(path)])
+            later = {share: Path(folder, f"{tool}-{share}") for share in CHURN}
+            for share, changed in later.items():
+                changed.write_text(churn(path.read_text(encoding="utf-8"), share, 2), "utf-8")
             out += [
                 _row(f"**netadmin, {tool}**", ours, ours, lines, ours_memory),
                 _row(f"jc as a library, {tool}", jc, ours, lines, jc_memory),
@@ -76,6 +90,13 @@ def main(lines: int) -> str:
                 _row(f"mawk, ten fields to TSV, {tool}", mawk, ours, lines, None),
                 _row(f"wc -l, {tool}", wc, ours, lines, None),
             ]
+            for share, changed in later.items():
+                cpu_s, _ = _python(f"unseen-{tool}", path, changed)
+                name = f"**netadmin, {tool}, only unseen lines, {share:.0%} changed**"
+                out.append(_row(name, cpu_s, ours, lines, None))
+            for name, pipeline in _PIPELINES.items():
+                cpu_s = _command(["sh", "-c", pipeline], stdin=path)
+                out.append(_row(f"`{name}`, {tool}", cpu_s, ours, lines, None))
     return "\n".join(out)
 
 
@@ -105,10 +126,10 @@ def _command(command: list[str], stdin: Path | None = None) -> float:
     return best
 
 
-def _python(parser: str, path: Path) -> tuple[float, float]:
+def _python(parser: str, *paths: Path) -> tuple[float, float]:
     """CPU seconds and memory growth of a parser measured in a fresh interpreter."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.parsing", "--measure", parser, str(path)],
+        [sys.executable, "-m", "bench.parsing", "--measure", parser, *map(str, paths)],
         stdout=subprocess.PIPE,
         check=True,
         env={**os.environ, "PYTHONHASHSEED": "0"},
@@ -117,17 +138,17 @@ def _python(parser: str, path: Path) -> tuple[float, float]:
     return float(result["cpu_s"]), float(result["memory"])
 
 
-def _measure(parser: str, path: Path) -> dict[str, float]:
+def _measure(parser: str, paths: list[Path]) -> dict[str, float]:
     """Run in the fresh interpreter: first one parse for the memory, then some for the time."""
-    parse = _parser(parser)
-    raw = path.read_bytes()
+    raw = paths[-1].read_bytes()
+    parse = _parser(parser, before=paths[0].read_bytes())
     _forget_peak()
     before = _peak_bytes()
     kept = parse(raw)
     memory = (_peak_bytes() - before) / len(raw)
     del kept
     best = float("inf")
-    for _ in range(REPEATS if parser == "netadmin" else 2):
+    for _ in range(2 if parser.startswith("jc") else REPEATS):
         started = time.process_time()
         kept = parse(raw)
         best = min(best, time.process_time() - started)
@@ -135,11 +156,18 @@ def _measure(parser: str, path: Path) -> dict[str, float]:
     return {"cpu_s": best, "memory": memory}
 
 
-def _parser(name: str) -> Callable[[bytes], object]:
+def _parser(name: str, *, before: bytes) -> Callable[[bytes], object]:
     if name == "netadmin":
         from probes import parsers
 
         return lambda raw: parsers.parse(parsers.decode(raw))
+    if name.startswith("unseen"):
+        from probes import parsers
+        from probes.history import diff
+
+        old = parsers.decode(before)
+        dialect = parsers.identify(old) or ""
+        return lambda raw: diff.compare(old, parsers.decode(raw), dialect, wide=True)
     import jc
 
     return lambda raw: jc.parse(name.removeprefix("jc-"), raw.decode(), quiet=True)
@@ -158,6 +186,6 @@ def _peak_bytes() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
-        print(json.dumps(_measure(sys.argv[2], Path(sys.argv[3]))))
+        print(json.dumps(_measure(sys.argv[2], [Path(arg) for arg in sys.argv[3:]])))
     else:
         print(main(int(sys.argv[1]) if sys.argv[1:] else LINES))

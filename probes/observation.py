@@ -256,7 +256,7 @@ class Observation:
     """Standard output as received, up to the cap; kept so that a mended parser can rerun."""
     failure: Failure | None = None
     tables: tuple[TableOutput, ...] = ()
-    """The other tables, where they were asked for; there may be some although the sockets failed."""
+    """The other tables, where asked for; there may be some although the sockets failed."""
 
     @property
     def whole(self) -> bool:

@@ -15,13 +15,11 @@ either text, so the lines on one side only tell the whole difference:
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from probes import parsers
-from probes.history import packing, tally
+from probes.history import packing, tally, unseen
 from probes.history.tally import Counts
 from probes.parsers.records import Rejected, Socket
 
@@ -32,6 +30,7 @@ WHOLE_BELOW_LINES = 50
 """Texts this short are compared line by line whatever their share: both ways cost nothing."""
 
 
+_USERS = "users:(("
 _BLANKS = re.compile(" {2,}")
 
 
@@ -91,15 +90,15 @@ def compare(old_text: str, new_text: str, dialect: str, *, wide: bool = False) -
         return None
     if old_text == new_text:
         return Delta()
-    old = _lines(old_text, dialect)
-    new = _lines(new_text, dialect)
-    unseen, gone, distinct = _unseen(old, new)
+    old, new = _lines_of_both(old_text, new_text, dialect)
+    more_lines, fewer_lines, distinct = unseen.lines(old, new)
     if distinct > WHOLE_ABOVE * len(new) and len(new) > WHOLE_BELOW_LINES:
         return None
     if len(new) > parsers.MAX_LINES:
         return None  # the parser refuses it, and says why
-    more = parsers.parse_lines(unseen, dialect, wide=wide)
-    fewer = parsers.parse_lines(gone, dialect, wide=wide)
+    # In order, rows of one protocol stand together, and the parser reads them a column at a time.
+    more = parsers.parse_lines(sorted(more_lines), dialect, wide=wide)
+    fewer = parsers.parse_lines(sorted(fewer_lines), dialect, wide=wide)
     opened: list[Change] = []
     closed: list[Change] = []
     requeued: list[Change] = []
@@ -154,57 +153,83 @@ def _capped(queue: int | None) -> int | None:
     return queue if queue is None or queue <= packing.MAX_QUEUE else packing.MAX_QUEUE
 
 
-def _lines(text: str, dialect: str) -> list[str]:
-    """The lines of a text in the form in which they are compared, and parsed."""
+def _lines_of_both(old: str, new: str, dialect: str) -> tuple[list[str], list[str]]:
+    """The lines of two texts in the form in which they are compared, and parsed.
+
+    ss fits its columns to the longest address, so that one longer address moves every line; its
+    heading moves with them. Only then blanks have to be squeezed before lines can be compared.
+    """
+    if dialect == "ss" and old.partition("\n")[0] != new.partition("\n")[0]:
+        return _squeezed(old), _squeezed(new)
+    return _lines(old), _lines(new)
+
+
+def _lines(text: str) -> list[str]:
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    # ss fits its columns to the longest address: one longer address moves every line.
-    return [_squeezed(line) for line in lines] if dialect == "ss" else lines
+    return lines
 
 
-def _squeezed(line: str) -> str:
-    """A line of ss with its columns one blank apart; names of programs keep theirs."""
-    columns, users, programs = line.partition("users:((")
-    return f"{_BLANKS.sub(' ', columns)}{users}{programs}"
+def _squeezed(text: str) -> list[str]:
+    """The lines of ss with their columns one blank apart; names of programs keep theirs."""
+    lines = _lines(text)
+    if not any(_has_blanks_in_a_name(line) for line in lines):
+        return _lines(_BLANKS.sub(" ", text))
+    squeezed = []
+    for line in lines:
+        columns, users, programs = line.partition(_USERS)
+        squeezed.append(f"{_BLANKS.sub(' ', columns)}{users}{programs}")
+    return squeezed
 
 
-def _unseen(old: list[str], new: list[str]) -> tuple[list[str], list[str], int]:
-    """The lines that only the new text has, and those only the old one has, each as often as it
-    has it more; and how many distinct lines of the new text that are."""
-    old_lines, new_lines = Counter(old), Counter(new)
-    unseen = list(new_lines.keys() - old_lines.keys())
-    gone = list(old_lines.keys() - new_lines.keys())
-    # The few lines that some text has several times; all others are had once or not at all.
-    repeated = {line for line, times in new_lines.items() if times > 1}
-    repeated |= {line for line, times in old_lines.items() if times > 1}
-    distinct = len(unseen)
-    for line in repeated:
-        more = new_lines[line] - old_lines[line]
-        listed = line not in old_lines or line not in new_lines
-        if more > 0:
-            unseen += [line] * (more - listed)
-            distinct += not listed
-        else:
-            gone += [line] * (-more - listed)
-    return unseen, gone, distinct
+def _has_blanks_in_a_name(line: str) -> bool:
+    at = line.find(_USERS)
+    return at >= 0 and line.find("  ", at) >= 0
 
 
-def _net(more: Iterable[Socket], fewer: Iterable[Socket]) -> list[Change]:
+def _net(more: list[Socket], fewer: list[Socket]) -> list[Change]:
     """What remains of rows gained and lost once the same identity is taken from both."""
+    gained = {socket[:1] + socket[3:]: socket for socket in more}
+    lost = {socket[:1] + socket[3:]: socket for socket in fewer}
+    if len(gained) != len(more) or len(lost) != len(fewer):
+        return _net_of_copies(more, fewer)
+    both = gained.keys() & lost.keys()
+    net = [_change(socket, 1) for identity, socket in gained.items() if identity not in both]
+    net += [_change(socket, -1) for identity, socket in lost.items() if identity not in both]
+    for identity in both:
+        now, before = _change(gained[identity], 1), _change(lost[identity], -1)
+        net.append(
+            Change(
+                now.socket,
+                0,
+                now.recv_queue + before.recv_queue,
+                now.send_queue + before.send_queue,
+            )
+        )
+    return net
+
+
+def _change(socket: Socket, sign: int) -> Change:
+    recv, send = socket[1], socket[2]
+    if not recv and not send:
+        return Change(socket, sign, 0, 0)
+    return Change(
+        socket,
+        sign,
+        sign * min(recv or 0, packing.MAX_QUEUE),
+        sign * min(send or 0, packing.MAX_QUEUE),
+    )
+
+
+def _net_of_copies(more: list[Socket], fewer: list[Socket]) -> list[Change]:
+    """The same where some identity has several rows on one side."""
     net: dict[tuple[object, ...], tuple[Socket, list[int]]] = {}
     for sockets, sign in ((more, 1), (fewer, -1)):
         for socket in sockets:
-            identity = socket[:1] + socket[3:]
-            known = net.get(identity)
-            if known is None:
-                known = net[identity] = socket, [0, 0, 0]
-            sums = known[1]
-            sums[0] += sign
-            if socket.recv_queue:
-                sums[1] += sign * min(socket.recv_queue, packing.MAX_QUEUE)
-            if socket.send_queue:
-                sums[2] += sign * min(socket.send_queue, packing.MAX_QUEUE)
+            known = net.setdefault(socket[:1] + socket[3:], (socket, [0, 0, 0]))
+            for at, number in enumerate(_change(socket, sign)[1:]):
+                known[1][at] += number
     return [Change(socket, *sums) for socket, sums in net.values()]
 
 

@@ -9,6 +9,7 @@ Knows no dialect.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import repeat
@@ -42,9 +43,7 @@ def sockets_of(
     and program. ``known`` is Ipv4Texts where all addresses are IPv4 and Hosts elsewhere.
     KeyError, ValueError or OSError where an address or a port is none."""
     local_ips, local_ports, foreign_ips, foreign_ports = ends
-    near_ports, far_ports = list(map(int, local_ports)), list(map(int, foreign_ports))
-    if max(near_ports) > MAX_PORT or max(far_ports) > MAX_PORT:
-        raise ValueError("no port")
+    near_ports, far_ports = _ports(local_ports), _ports(foreign_ports)
     near: Iterable[str]
     far: Iterable[str]
     flags: Iterable[int]
@@ -56,9 +55,18 @@ def sockets_of(
     else:
         # Machines have few addresses and many peers: to look up one that is not in the
         # processor's cache takes longer than to check it again.
-        deque(map(inet_pton, repeat(AF_INET), foreign_ips), maxlen=0)
+        deque(map(inet_pton, repeat(AF_INET), set(foreign_ips)), maxlen=0)
         near, far, flags = map(known.__getitem__, local_ips), foreign_ips, repeat(0)
     return as_sockets(zip(*head, near, near_ports, far, far_ports, *tail, flags, strict=False))
+
+
+def _ports(texts: list[str]) -> list[int]:
+    """Texts that matched PORT as numbers; ValueError where one is none. The reader of JSON makes
+    numbers of a whole column in half the time that ``int`` takes, called for each."""
+    numbers: list[int] = json.loads(f"[{','.join(texts)}]")
+    if max(numbers) > MAX_PORT:
+        raise ValueError("no port")
+    return numbers
 
 
 def add_in_order(
