@@ -86,15 +86,20 @@ _SHAPE = re.compile(
     r"(?P<net>Active Internet connections|Proto +Re[cf][vC]"
     r"|(?:tcp|udp|udpl|udplite|raw)6?[ \t]+[0-9]+[ \t]+[0-9]+[ \t]+\S+:"
     r"|sctp6?[ \t]+[0-9][0-9. \t]*:)"
-    r"|(?P<ss>Netid *State|State *Recv-Q"
+    r"|(?P<ss>(?:Netid *)?(?:State *)?Recv-Q *Send-Q +Local|Netid *State|State *Recv-Q"
     r"|(?:tcp|udp|udplite|raw|sctp)[ \t]*[A-Z]{3,10}(?:-[A-Z]{3,8})?(?:-[12])?[ \t]*"
     r"[0-9]+[ \t]+[0-9]+[ \t]+\S+:)"
     r")",
     re.MULTILINE,
 )
-_BSD_HEADER = re.compile(
-    r"^Proto +Recv-Q +Send-Q +Local Address +Foreign Address +\(state\)", re.MULTILINE
+_BSD = re.compile(
+    r"^(?:Active Internet6? connections(?: \(including servers\))?[ \t]*$"
+    r"|Proto +Recv-Q +Send-Q +Local Address +Foreign Address +(?:\(state\)|TCP-State)"
+    r"|(?:tcp|udp|icm)(?:46|4|6)?[ \t]+[0-9]+[ \t]+[0-9]+[ \t]+\S+\.[^\s.:]+[ \t]+"
+    r"\S+\.[^\s.:]+(?:[ \t]|$))",
+    re.MULTILINE,
 )
+"""What net-tools never prints: a title without its brackets, ends joined by dots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,7 @@ def identify(text: str) -> str | None:
 
 def _linewise(text: str) -> str | None:
     shape = _SHAPE.search(text)
-    if shape is None or _BSD_HEADER.search(text[:_FIRST_CHARS]):
+    if shape is None or _BSD.search(text[:_FIRST_CHARS]):
         return None
     return netstat_linux.NAME if shape["net"] is not None else ss.NAME
 
@@ -159,6 +164,8 @@ def parse_sockets(text: str, *, wide: bool = False) -> Parsed:
     parsed = parse(text, wide=wide)
     if "sockets" not in parsed.found:
         raise ParseError("no socket table that is known")
+    if parsed.dialect in LINEWISE:  # under the headings of another
+        return _of_account(text, parsed.dialect, _fast(text, parsed.dialect, wide=wide).account)
     return parsed
 
 
@@ -241,7 +248,7 @@ def _of_account(text: str, dialect: str, account: Account) -> Parsed:
 def _parsed(text: str, dialects: list[str], reading: Reading) -> Parsed:
     joins.complete(reading.tables)
     return Parsed(
-        dialect=" + ".join(dialects),
+        dialect=" + ".join(joins.settled(dialects)),
         tables=reading.tables,
         rejected=_shown(reading.account),
         row_lines=reading.row_lines,

@@ -6,10 +6,29 @@ module with ``OPENINGS`` and a line here.
 
 from __future__ import annotations
 
-from probes.parsers import netstat_linux, ss
+from probes.parsers import (
+    conntrack,
+    net_tools_ifconfig,
+    net_tools_interfaces,
+    net_tools_masquerade,
+    net_tools_multicast,
+    net_tools_routes,
+    net_tools_statistics,
+    net_tools_unix,
+    netstat_linux,
+    ss,
+)
 from probes.parsers.sections import Opening
 
 OPENINGS: tuple[Opening, ...] = (
+    *net_tools_masquerade.OPENINGS,
     *netstat_linux.OPENINGS,
+    *net_tools_unix.OPENINGS,
+    *net_tools_routes.OPENINGS,
+    *net_tools_interfaces.OPENINGS,
+    *net_tools_ifconfig.OPENINGS,
+    *net_tools_statistics.OPENINGS,
+    *net_tools_multicast.OPENINGS,
+    *conntrack.OPENINGS,
     *ss.OPENINGS,
 )

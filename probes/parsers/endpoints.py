@@ -129,6 +129,14 @@ def net_tools_host(endpoint: str, *, wide: bool) -> Host:
     return known._replace(flags=known.flags | Flag.LOCAL_TRUNCATED)
 
 
+def cut_host(text: str) -> Host:
+    """The address of a text that surely lost its end: what is missing reads as zeros, a zone that
+    is missing is left out. Flagged as truncated; OddLine where the rest is no address either."""
+    bare, percent, _ = text.partition("%")
+    known = host(bare if percent else _with_zeros(bare))
+    return known._replace(flags=known.flags | Flag.LOCAL_TRUNCATED)
+
+
 def _with_zeros(cut: str) -> str:
     """A cut IPv6 address with what is missing as zeros; may still be no address."""
     mapped = _MAPPED_CUT.fullmatch(cut)

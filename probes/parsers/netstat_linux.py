@@ -15,6 +15,9 @@ Columns are not sliced: a long queue or address shifts the rest of its line. Whi
 state follows from the protocol alone: TCP and SCTP always have one, UDP prints ESTABLISHED or
 UNKNOWN or nothing, raw prints a number that says nothing. A program is ``PID/name`` or ``-``, so
 a UDP program called LISTEN or ESTABLISHED is never at the beginning of its column.
+
+Two readers: ``Reader`` takes lines by themselves, many at once, for history and for plain text;
+``Sockets`` takes them as a table, with what else they tell (``net_tools_rows``).
 """
 
 from __future__ import annotations
@@ -24,65 +27,44 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
+from probes.parsers import net_tools_words as words
 from probes.parsers import sections
 from probes.parsers.columns import PORT, add_in_order, as_sockets, sockets_of
-from probes.parsers.endpoints import NET_TOOLS_WIDTH, Host, Hosts, net_tools_host, port
+from probes.parsers.endpoints import NET_TOOLS_WIDTH, Hosts
 from probes.parsers.lines import (
     MAX_LINE_CHARS,
     PORTS,
     Account,
     Ipv4Texts,
     OddLine,
-    process_id,
-    program_name,
     queue,
 )
-from probes.parsers.records import STATE_ALIASES, TCP_STATES, Socket
+from probes.parsers.net_tools_rows import (
+    A_NAME,
+    CONTINUED,
+    PROTOCOLS,
+    STATES,
+    continuation,
+    row,
+    tail,
+)
+from probes.parsers.records import Details, Socket, Tables
 
 NAME = "net-tools"
+BUSYBOX = "busybox"
 
+_COMPLAINT = r"netstat: no support for (?!`ip_masquerade)|warning, got bogus "
+_COLUMNS = re.compile("|".join(words.SOCKET_COLUMNS))
 _HEADER = re.compile(
-    r"Active Internet connections \("
-    r"|Proto +Recv-Q +Send-Q +Local Address +Foreign Address +State\b"
-    r"|\(Not all processes could be identified"
+    "|".join(map(re.escape, words.SOCKET_TITLES))
+    + f"|{_COLUMNS.pattern}"
+    + r"|\(Not all processes could be identified"
     r"| ?will not be shown, you would have to be root"
     r'|\(No info could be read for "-p"'
-    r"|netstat: no support for "
+    r"|" + _COMPLAINT
 )
-_OTHER_FAMILIES = frozenset({"unix", "ax25", "IPX", "netrom", "x25", "rose", "l2cap", "rfcomm"})
-
-_PROTOCOLS = {
-    "tcp": "tcp",
-    "tcp6": "tcp6",
-    "udp": "udp",
-    "udp6": "udp6",
-    "udpl": "udplite",
-    "udpl6": "udplite6",
-    "udplite": "udplite",
-    "udplite6": "udplite6",
-    "sctp": "sctp",
-    "sctp6": "sctp6",
-    "raw": "raw",
-    "raw6": "raw6",
-}
-
-_States = dict[str, str | None]
-_TCP: _States = dict(zip(TCP_STATES, TCP_STATES, strict=True))
-_TCP.update({alias: state for alias, state in STATE_ALIASES.items() if alias != "UNCONN"})
-_UDP: _States = {"ESTABLISHED": "ESTABLISHED", "UNKNOWN": "UNKNOWN"}
-_RAW: _States = {str(number): None for number in range(256)}
-_STATES = {
-    name: _RAW if name.startswith("raw") else _UDP if name.startswith("udp") else _TCP
-    for name in _PROTOCOLS.values()
-}
-_NUMBERED_UNKNOWN = re.compile(r"UNKNOWN\([0-9]+\)")
-_TIMER = re.compile(
-    r"(?:^| )(?:off|on[0-9]?|keepalive|timewait|probe|unkn-[0-9]+)"
-    r" \([0-9]+\.[0-9]+/-?[0-9]+/-?[0-9]+\)\Z"
-)
-_EXTENDED = re.compile(r"[^\s/]+ +[0-9]+(?: +(?P<program>\S.*))?", re.DOTALL)
-"""User and Inode of ``-e`` before the program, which has a slash before its first blank."""
-_HOLDER = re.compile(r"([0-9]+)/(.*)", re.DOTALL)
+_BUSYBOX_COLUMNS = re.compile(r"Proto Recv-Q Send-Q Local Address +Foreign Address +State {7}\Z")
+"""busybox leaves a blank more behind the last column than net-tools, and pads no program."""
 
 
 _FIRST, _SECOND, _THIRD = itemgetter(0), itemgetter(1), itemgetter(2)
@@ -109,17 +91,29 @@ _PARTS = 7
 _Tail = tuple[str | None, int | None, str | None]
 
 
+class _Seen:
+    """What was met in one parse."""
+
+    more = False
+    """A line told what a Socket has no field for, or needs its neighbours to be understood."""
+    untold = False
+    """Nothing understood yet but for lines that may be headings of an unknown language."""
+
+
 class _Tails(dict[str, _Tail]):
     """State, PID and program by the text after the addresses, as met in one parse."""
 
-    def __init__(self, protocol: str) -> None:
+    def __init__(self, protocol: str, seen: _Seen) -> None:
         self._protocol = protocol
+        self._seen = seen
 
     def __missing__(self, text: str) -> _Tail:
         if len(text) > MAX_LINE_CHARS:
             raise KeyError(text)
-        state, rest = _state(self._protocol, text)
-        known = state, *_process(rest)
+        read = tail(self._protocol, text)
+        if read.details is not None:
+            self._seen.more = True
+        known = read[:3]
         self[text] = known
         return known
 
@@ -127,22 +121,24 @@ class _Tails(dict[str, _Tail]):
 class _Heads(dict[str, tuple[str, int, int, bool, _Tails]]):
     """Protocol, queues, whether IPv6, and the right tails, by the beginning of a line."""
 
-    def __init__(self) -> None:
-        self.tails = {name: _Tails(name) for name in _STATES}
+    def __init__(self, seen: _Seen) -> None:
+        self.tails = {name: _Tails(name, seen) for name in STATES}
 
     def __missing__(self, text: str) -> tuple[str, int, int, bool, _Tails]:
         # Three whole words and a blank after them, or the next column would lose its beginning.
         word, recv, send = text.split()
         if len(text) != _HEAD_CHARS or text[-1] != " " or word.startswith("sctp"):
             raise KeyError(text)
-        protocol = _PROTOCOLS[word]
+        protocol = PROTOCOLS[word]
         is_v6 = protocol.endswith("6")
         known = protocol, queue(recv), queue(send), is_v6, self.tails[protocol]
         self[text] = known
         return known
 
 
-_SHAPE = r"\s*(?:(?:tcp|udp|udpl|udplite|raw)6?\s+[0-9]+\s+[0-9]+\s+\S+:|sctp6?\s)"
+_MAX_ADDRESSES_CHARS = 4096
+
+_SHAPE = r"\s*(?:(?:tcp|udp|udpl|udplite|raw|dccp)6?\s+[0-9]+\s+[0-9]+\s+\S+:|sctp6?\s)"
 """A row of this table, in text without a heading."""
 
 
@@ -156,7 +152,8 @@ class Reader:
         self.account = Account()
         self.plain = True
         self._wide = wide
-        self._memory = _Heads(), Ipv4Texts(), Hosts()
+        self._seen = _Seen()
+        self._memory = _Heads(self._seen), Ipv4Texts(), Hosts()
 
     def feed(self, text: str) -> None:
         """Add the lines of a text to the account: one more than there are newlines.
@@ -173,13 +170,14 @@ class Reader:
                 pass
             else:
                 add_in_order(self.account, found, between=parts[::_PARTS], read=self.read)
+                self.plain = not (self._seen.more or self._seen.untold)
                 return
         self.read(text.split("\n"))
 
     def _usual_rows(self, word: str, parts: list[str]) -> list[Socket]:
         heads, ipv4s, hosts = self._memory
         known = [heads[text] for text in parts[1::_PARTS]]
-        tails = heads.tails[_PROTOCOLS[word]]
+        tails = heads.tails[PROTOCOLS[word]]
         known_tails = [tails[text] for text in parts[6::_PARTS]]
         return sockets_of(
             head=(repeat(word), map(_SECOND, known), map(_THIRD, known)),
@@ -243,12 +241,28 @@ class Reader:
                     account.blank_lines += 1
                 elif _HEADER.match(line):
                     account.header_lines += 1
+                    self._seen.more |= _BUSYBOX_COLUMNS.match(line) is not None
+                    self._seen.untold &= bool(rows or account.sockets)
                 else:
                     try:
-                        add(_row(line, wide=self._wide))
+                        add(self._careful(line))
                     except OddLine as odd:
+                        self._seen.more |= _needs_others(line, str(odd))
+                        self._seen.untold |= not (rows or account.sockets)
                         account.reject(line, str(odd), rows=len(rows))
         account.sockets += as_sockets(rows)
+        self.plain = not (self._seen.more or self._seen.untold)
+
+    def _careful(self, line: str) -> tuple[Any, ...]:
+        fields, details = row(line, wide=self._wide, names=False)
+        self._seen.more |= details is not None
+        return fields
+
+
+def _needs_others(line: str, reason: str) -> bool:
+    """Whether a line that is no row by itself can be one elsewhere: with host names, which
+    history cannot hold, or with further addresses of the row before."""
+    return reason == A_NAME or line.startswith(CONTINUED)
 
 
 class Sockets(sections.Reader):
@@ -256,103 +270,65 @@ class Sockets(sections.Reader):
 
     dialect = NAME
 
+    def __init__(self, tables: Tables, heading: str | None) -> None:
+        super().__init__(tables, heading)
+        self._sctp: int | None = None
+        """Index of the SCTP row that the line before this belongs to."""
+        self._only_title = bool(heading) and _COLUMNS.match(heading or "") is None
+        if heading and _BUSYBOX_COLUMNS.match(heading):
+            self.dialect = BUSYBOX
+
     def read(self, line: str) -> bool:
-        """Add the row."""
-        self.tables.sockets += as_sockets([_row(line, wide=self.tables.wide)])
+        """Add the row, or what the line has to say of the row before."""
+        if self._sctp is not None and line.startswith(CONTINUED):
+            self._go_on(self._sctp, line)
+            return True
+        fields, details = row(line, wide=self.tables.wide, names=True)
+        at = len(self.tables.sockets)
+        self.tables.sockets += as_sockets([fields])
+        if details is not None and details != Details():
+            self.tables.details[at] = details
+        self._sctp = at if fields[0].startswith("sctp") else None
+        self._only_title = False
         return True
 
+    def _go_on(self, at: int, line: str) -> None:
+        socket = self.tables.sockets[at]
+        known = self.tables.details.get(at, Details())
+        told = continuation(line, endpoint=socket.recv_queue is None)
+        more = dict(known.more)
+        for column, ip in told.more:
+            more[column] = f"{more[column]}, {ip}" if column in more else ip
+            if len(more[column]) > _MAX_ADDRESSES_CHARS:
+                raise OddLine("more addresses than an SCTP row can have")
+        last = told.tail.details or Details()
+        more |= dict(last.more)
+        self.tables.details[at] = known._replace(
+            user=known.user if last.user is None else last.user,
+            inode=known.inode if last.inode is None else last.inode,
+            more=tuple(more.items()),
+        )
+        if told.tail.pid is not None or told.tail.program is not None:
+            self.tables.sockets[at] = socket._replace(pid=told.tail.pid, program=told.tail.program)
 
-OPENINGS = (sections.Opening(NAME, "sockets", Sockets, heading=_HEADER.pattern, row=_SHAPE),)
-
-
-def _row(line: str, *, wide: bool) -> tuple[Any, ...]:
-    """The eleven fields of any row, in the order of Socket; OddLine with the reason otherwise."""
-    if len(line) > MAX_LINE_CHARS:
-        raise OddLine("line too long")
-    fields = line.split(None, 5)
-    word = fields[0]
-    if word not in _PROTOCOLS:
-        if word in _OTHER_FAMILIES:
-            raise OddLine(f"{word} sockets are not read")
-        raise OddLine("not a row of a socket table")
-    protocol = _PROTOCOLS[word]
-    if protocol.startswith("sctp") and len(fields) > 1 and ":" in fields[1]:
-        return _sctp_listener(line)
-    if len(fields) < 5:
-        raise OddLine("columns are missing")
-    _, recv, send, local, foreign, *tail = fields
-    # A longer endpoint on the same line proves that nothing on it was cut.
-    whole = wide or max(len(local), len(foreign)) > NET_TOOLS_WIDTH
-    recv_queue, send_queue = queue(recv), queue(send)
-    near, local_port = _end(local, wide=whole)
-    far, foreign_port = _end(foreign, wide=whole)
-    if (near.is_v6 or far.is_v6) and not protocol.endswith("6"):
-        protocol += "6"  # net-tools before 1.60-17 wrote tcp for both families, and sctp is alone
-    state, rest = _state(protocol, tail[0] if tail else "")
-    return (
-        protocol,
-        recv_queue,
-        send_queue,
-        near.ip,
-        local_port,
-        far.ip,
-        foreign_port,
-        state,
-        *_process(rest),
-        near.flags | far.flags << 1,
-    )
+    def close(self) -> None:
+        """Leave it to the columns below a title to say whose table it is."""
+        if self._only_title:
+            self.dialect = ""
 
 
-def _end(endpoint: str, *, wide: bool) -> tuple[Host, int | None]:
-    return net_tools_host(endpoint, wide=wide), port(endpoint.rpartition(":")[2])
+_OTHER_TITLES = (
+    r"Active (?:IPX|AX\.25|X\.25|NET/ROM|ROSE) sockets|Active Bluetooth connections"
+    r"|Dest +Source +Device +|User +Dest +Source +Device +|dest_addr +dest_call "
+    r"|Proto  Destination +Source +State +(?:PSM|Channel)"
+)
+"""Families that no server has had for long; their rows are rejected with their name."""
 
+_UNTOLD_LINES = 2
 
-def _sctp_listener(line: str) -> tuple[Any, ...]:
-    """``sctp  local:port  STATE  program``: an endpoint has no queues and no foreign end."""
-    fields = line.split(None, 2)
-    near, local_port = _end(fields[1], wide=True)
-    state, rest = _state("sctp", fields[2] if len(fields) > 2 else "")
-    return (
-        "sctp6" if near.is_v6 or fields[0].endswith("6") else "sctp",
-        None,
-        None,
-        near.ip,
-        local_port,
-        "::" if near.is_v6 else "0.0.0.0",
-        None,
-        state,
-        *_process(rest),
-        near.flags,
-    )
-
-
-def _state(protocol: str, text: str) -> tuple[str | None, str]:
-    """The state at the beginning of what follows the addresses, and what follows the state."""
-    states = _STATES[protocol]
-    word, rest = (*text.split(None, 1), "", "")[:2]
-    if word in states:
-        return states[word], rest
-    if states is not _TCP:
-        return None, text
-    if _NUMBERED_UNKNOWN.fullmatch(word):
-        return "UNKNOWN", rest
-    raise OddLine("no state this table knows" if word else "the state is missing")
-
-
-def _process(text: str) -> tuple[int | None, str | None]:
-    """PID and program of their column: ``2007/nginx: master``, ``-``, ``2007``, ``nginx``.
-
-    User and inode (``-e``) before it and the timer (``-o``) after it are left out.
-    """
-    text = _TIMER.sub("", text.rstrip()).strip()
-    extended = _EXTENDED.fullmatch(text)
-    if extended:
-        text = extended["program"] or ""
-    if text in ("", "-"):
-        return None, None
-    holder = _HOLDER.fullmatch(text)
-    if holder:
-        return process_id(holder[1]), program_name(holder[2])
-    if text.isascii() and text.isdigit():
-        return process_id(text), None
-    return None, program_name(text)
+OPENINGS = (
+    sections.Opening(NAME, "sockets", None, heading=_OTHER_TITLES),
+    sections.Opening(
+        NAME, "sockets", Sockets, heading=_HEADER.pattern, row=_SHAPE, untold=_UNTOLD_LINES
+    ),
+)

@@ -111,6 +111,15 @@ class Details(NamedTuple):
     """Anything else by name: ``offload``, ``cubic``, ``rtt``, ``skmem``, ``interface``..."""
 
 
+class Held(NamedTuple):
+    """One process's hold on a socket, as sockstat lists it, until it is joined to that socket."""
+
+    socket: Socket
+    user: str | None = None
+    fd: int | None = None
+    more: tuple[tuple[str, str], ...] = ()
+
+
 class UnixSocket(NamedTuple):
     """One row of a table of UNIX domain sockets."""
 
@@ -233,7 +242,7 @@ class Translation(NamedTuple):
 
 
 Protocols = dict[str, dict[str, int]]
-"""Counters by protocol (ip, icmp, tcp, udp, udplite, ipv6, icmpv6, ...) and name. The names are
+"""Counters by protocol (ip, icmp, tcp, udp, udplite, ip6, icmp6, tcpext...) and name. The names are
 those of the MIBs as in /proc/net/snmp (``InReceives``, ``ActiveOpens``, ``RetransSegs``) wherever
 a tool counts the same; what only one system counts has its own words, in lower case with ``_``."""
 
@@ -265,6 +274,10 @@ class Tables:
     masquerade: list[Translation] = field(default_factory=list)
     processes: dict[int, str] = field(default_factory=dict)
     """Names by PID, from a list of processes (tasklist) in the same text."""
+    held: list[Held] = field(default_factory=list)
+    """Rows of sockstat, until ``joins.complete`` gives them to the sockets; empty afterwards."""
+    held_unix: list[UnixSocket] = field(default_factory=list)
+    """The same for UNIX domain sockets."""
     remarks: list[str] = field(default_factory=list)
     """What a person should know of this text, in plain English: ``the kernel shows no PIDs in
     /proc/net``. Each once."""

@@ -9,14 +9,15 @@ For each line that is not blank, in this order:
 
 1. a heading of any opening closes the reader at work and opens its own;
 2. the reader at work is asked;
-3. the shapes of rows of all openings are tried, and the first that fits opens its reader;
+3. the shapes of rows of all openings are tried, and the first that fits and whose reader takes
+   the line opens it;
 4. the line is rejected, with the reason of the reader at work.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from probes.parsers.lines import MAX_LINE_CHARS, Account, OddLine
@@ -33,6 +34,12 @@ class Reader:
     """
 
     dialect = ""
+    sure = False
+    """True once it knows its columns from their heading: a line that it refuses then is not tried
+    as the first row of another such table without a heading, which would only guess."""
+    untold: tuple[str, ...] = ()
+    """The lines before its first row that are taken for its headings (``Opening.untold``); set
+    before that row is read, which may judge by them."""
 
     def __init__(self, tables: Tables, heading: str | None) -> None:
         """``heading`` is the line that opened this table; None where a row did."""
@@ -78,6 +85,8 @@ class Reading:
     dialects: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     """Names of the tables met."""
+    first: str = ""
+    """Dialect of the first table met: that of a text of titles whose readers cannot tell."""
     reader: Reader | None = None
     untaken: list[int] = field(default_factory=list)
     """Places in ``account.rejected`` of the lines since anything was taken."""
@@ -111,6 +120,8 @@ class Grammar:
         for index, line, reason in lines:
             self._line(reading, index, line, reason)
         _close(reading)
+        if not reading.dialects:
+            _told(reading, reading.first)
         return reading
 
     def _line(self, reading: Reading, index: int, line: str, reason: str) -> None:
@@ -133,8 +144,10 @@ class Grammar:
                 return
         except OddLine as odd:
             reason = reason or str(odd)
-        row = self._row(line)
-        if row is not None:
+        sure = type(reading.reader) if reading.reader is not None and reading.reader.sure else None
+        for row in self._fitting(line):
+            if sure is not None and row.reader is sure:
+                continue
             try:
                 self._begin(reading, row, line)
             except OddLine as odd:
@@ -151,6 +164,7 @@ class Grammar:
         assert opening.reader is not None
         reader = opening.reader(reading.tables, None)
         reader.dialect = reader.dialect or opening.dialect
+        reader.untold = tuple(reading.account.rejected[place][1] for place in before)
         reading.reader = reader
         try:
             _ask(reading, line)
@@ -171,9 +185,11 @@ class Grammar:
         return next(opening for pattern, opening in self._headings if pattern.match(line))
 
     def _row(self, line: str) -> Opening | None:
-        if self._any_row.match(line) is None:
-            return None
-        return next(opening for pattern, opening in self._rows if pattern.match(line))
+        return next(self._fitting(line), None)
+
+    def _fitting(self, line: str) -> Iterator[Opening]:
+        if self._any_row.match(line) is not None:
+            yield from (opening for pattern, opening in self._rows if pattern.match(line))
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
@@ -209,6 +225,7 @@ def _close(reading: Reading) -> None:
 
 
 def _found(reading: Reading, opening: Opening) -> None:
+    reading.first = reading.first or opening.dialect
     if opening.table not in reading.found:
         reading.found.append(opening.table)
 
