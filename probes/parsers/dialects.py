@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from probes.parsers import (
     conntrack,
+    iproute2,
     net_tools_ifconfig,
     net_tools_interfaces,
     net_tools_masquerade,
@@ -16,6 +17,10 @@ from probes.parsers import (
     net_tools_statistics,
     net_tools_unix,
     netstat_linux,
+    proc_counters,
+    proc_interfaces,
+    proc_net,
+    proc_routes,
     ss,
 )
 from probes.parsers.sections import Opening
@@ -31,4 +36,9 @@ OPENINGS: tuple[Opening, ...] = (
     *net_tools_multicast.OPENINGS,
     *conntrack.OPENINGS,
     *ss.OPENINGS,
+    *iproute2.OPENINGS,
+    *proc_net.OPENINGS,
+    *proc_routes.OPENINGS,
+    *proc_interfaces.OPENINGS,
+    *proc_counters.OPENINGS,  # with the names of any other files in /proc/net: last of them
 )

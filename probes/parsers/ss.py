@@ -1,4 +1,5 @@
-"""iproute2: ``ss -antup`` with and without ``H``, ``w``, ``S``, ``e`` and ``o``.
+"""iproute2: tables of ``ss``, with ``-antup``, ``-w``, ``-S``, ``-M``, ``-H``, ``-e``, ``-o``,
+``-i``, ``-m``, ``-O``, in any mix.
 
 Place in the data's way: one of the dialects behind ``probes.parsers.parse``. Pure. Layout from
 misc/ss.c of iproute2 2.6 to 6.x (sock_state_print, inet_addr_print, proc_ctx_print)::
@@ -13,8 +14,12 @@ well prints ``*``; before iproute2 4.20 an IPv4 socket did so too, and the other
 them apart unless it is ``*`` as well. Columns are as wide as their widest cell, so that cells of
 one line may touch (``TIME-WAIT0``, ``*:*users:``).
 
-Of several processes that hold one socket the lowest PID is named: the one that netstat names,
-the oldest of a family that inherited it, and the same one in whatever order ss lists them.
+Of several processes that hold one socket the lowest PID is named in the row: the one that netstat
+names, the oldest of a family that inherited it, and the same one in whatever order ss lists them.
+
+The fast :class:`Reader` reads what fits on a line into the fields of a Socket; :class:`Sockets`
+reads all there is, with rows that need the lines around them: those of a table of one protocol
+(``ss -tn`` has no Netid column) and those that go on after a tab.
 """
 
 from __future__ import annotations
@@ -24,11 +29,10 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from probes.parsers import sections
+from probes.parsers import sections, ss_details, ss_rows, ss_summary, ss_unix
 from probes.parsers.columns import PORT, add_in_order, as_sockets, sockets_of
-from probes.parsers.endpoints import Host, Hosts, host, port
+from probes.parsers.endpoints import Hosts
 from probes.parsers.lines import (
-    MAX_LINE_CHARS,
     PORTS,
     Account,
     Ipv4Texts,
@@ -37,65 +41,23 @@ from probes.parsers.lines import (
     program_name,
     queue,
 )
-from probes.parsers.records import STATE_ALIASES, TCP_STATES, Flag, Socket
+from probes.parsers.records import Details, Socket, Tables
 
 NAME = "ss"
 
-_WORDS = (
-    "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "UNCONN",
-    "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING", "UNDEF", "UNKNOWN", "BOUND-INACTIVE",
-)  # fmt: skip
-_ASSOCIATION_WORDS = (
-    "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTAB", "SHUTDOWN_PENDING", "SHUTDOWN_SENT",
-    "SHUTDOWN_RECEIVED", "ACK_SENT",
-)  # fmt: skip
-
-_States = dict[str, str | None]
-
-
-def _our_word(word: str) -> str:
-    plain = word.replace("-", "_")
-    plain = STATE_ALIASES.get(plain, plain)
-    return plain if plain in TCP_STATES else "UNKNOWN"
-
-
-_TCP: _States = {word: _our_word(word) for word in (*_WORDS, *_ASSOCIATION_WORDS)}
-_UDP: _States = {word: None if word == "UNCONN" else _our_word(word) for word in _WORDS}
-_RAW: _States = dict.fromkeys(_WORDS)
-
-_FAST: dict[str, tuple[str, str, _States]] = {
-    "tcp": ("tcp", "tcp6", _TCP),
-    "udp": ("udp", "udp6", _UDP),
-    "udplite": ("udplite", "udplite6", _UDP),
-    "sctp": ("sctp", "sctp6", _TCP),
-    "raw": ("raw", "raw6", _RAW),
-}
-_OTHER_FAMILIES = {
-    "u_str": "unix", "u_seq": "unix", "u_dgr": "unix", "u_raw": "unix", "nl": "netlink",
-    "p_raw": "packet", "p_dgr": "packet", "v_str": "vsock", "v_dgr": "vsock", "xdp": "xdp",
-    "ti_st": "tipc", "ti_sq": "tipc", "ti_rd": "tipc", "ti_dg": "tipc",
-    "dccp": "dccp", "mptcp": "mptcp", "icmp6": "icmp6",
-}  # fmt: skip
-
-_HEADER = re.compile(r"Netid *State *Recv-Q *Send-Q|State *Recv-Q *Send-Q +Local Address")
-_OTHER = re.compile("|".join(sorted(_OTHER_FAMILIES, key=len, reverse=True)))
-_STATE_FIRST = re.compile(rf"\s*(?:{'|'.join(_WORDS)})\s*[0-9]")
-_ROW = re.compile(
-    rf"\s*(?:(?P<netid>{'|'.join(_FAST)})\s*(?P<state>{'|'.join(_WORDS)})"
-    rf"|`- (?P<association>{'|'.join(_ASSOCIATION_WORDS)}))"
-    r"\s*(?P<recv>[0-9]+)\s+(?P<send>[0-9]+)\s+(?P<ends>\S.*)",
-    re.DOTALL,
+_NETIDS = "|".join(ss_rows.PROTOCOLS)
+_STATES = "|".join(ss_rows.WORDS)
+_HEADER = re.compile(
+    r"Netid *State *Recv-Q *Send-Q|(?:Netid *|State *)?Recv-Q *Send-Q +Local Address"
 )
-_FOUR_WORDS = re.compile(rf"(?:{'|'.join(_FAST)})\s+(?:{'|'.join(_WORDS)})(?: +[0-9]+){{2}} ")
-_USERS = "users:(("
-_HOLDER = re.compile(
-    r'\("(.{0,255}?)",(?:pid=)?([0-9]+),(?:tid=[0-9]+,)?(?:proc_ctx=[^,]{0,255},)?(?:fd=)?[0-9]+[,)]',
-    re.DOTALL,
+_ALL_COLUMNS = re.compile(r"Netid *State")
+_SHAPE = (
+    rf"\s*(?:(?:{_NETIDS})\s*(?:{_STATES})\s*[0-9]|`- |(?:{_STATES})\s*[0-9]+\s+[0-9]+\s+\S+:\S)"
 )
+"""A row of this table, in text without a heading."""
+_FOUR_WORDS = re.compile(rf"(?:{_NETIDS})\s+(?:{_STATES})(?: +[0-9]+){{2}} ")
 _ONLY_HOLDER = re.compile(r'users:\(\("(.{0,255}?)",pid=([0-9]+)', re.DOTALL)
-_DETAILS = re.compile(r"(?:[a-z0-9_]+:|<->|-->|<--|---)")
-"""What ``-e`` and ``-o`` append where no process is known: ``timer:(..)``, ``uid:0``, ``ino:3``."""
-
+_LAST_DESCRIPTOR = re.compile(r"[0-9]+\)\) *")
 
 _IP = {False: r"([0-9.]++)", True: r"(\[[0-9a-f:.]+\])"}
 _PARTS = 7
@@ -112,7 +74,7 @@ def _usual(chars: int, *, is_v6: bool) -> re.Pattern[str]:
     ip = _IP[is_v6]
     return re.compile(
         rf"^(.{{{chars - 1}}} ) *{ip}:{PORT} +{ip}:{PORT} *"
-        r'(?: (users:\(\("[^"\n]*",pid=[0-9]+),fd=[^(\n]+)?$',
+        r'(?: (users:\(\("[^"\n]*",pid=[0-9]+),fd=[0-9]+\)\) *)?$',
         re.MULTILINE,
     )
 
@@ -151,7 +113,7 @@ class _Heads(dict[str, _Head]):
         netid, word, recv, send = text.split()
         if len(text) != self.chars or text[-1] != " ":
             raise KeyError(text)
-        protocol, protocol6, states = _FAST[netid]
+        protocol, protocol6, states = ss_rows.PROTOCOLS[netid]
         known = protocol, protocol6, queue(recv), queue(send), states[word]
         self[text] = known
         return known
@@ -164,8 +126,14 @@ class _Heads(dict[str, _Head]):
             self.clear()
 
 
-_SHAPE = r"\s*(?:(?:tcp|udp|udplite|raw|sctp)\s*[A-Z]{3}|`- )"
-"""A row of this table, in text without a heading."""
+class _Ends(set[str]):
+    """Texts after ``,fd=`` that say no more than the descriptor; a KeyError means another."""
+
+    def check(self, text: str) -> None:
+        if text not in self:
+            if _LAST_DESCRIPTOR.fullmatch(text) is None:
+                raise KeyError(text)
+            self.add(text)
 
 
 class Reader:
@@ -178,6 +146,7 @@ class Reader:
         self.account = Account()
         self.plain = True
         self._memory = _Heads(), Ipv4Texts(), Hosts(), _Holders()
+        self._ends = _Ends()
 
     def feed(self, text: str) -> None:
         """Add the lines of a text to the account: one more than there are newlines.
@@ -218,15 +187,16 @@ class Reader:
         ports = PORTS
         heads, ipv4s, hosts, holders = self._memory
         chars = heads.chars
+        ends_of_holders, check = self._ends, self._ends.check
         for line in lines:
             try:
                 protocol, protocol6, recv, send, state = heads[line[:chars]]
                 ends = line[chars:].split(None, 2)
                 if len(ends) == 3:
                     local, peer, rest = ends
-                    start, fd, more = rest.partition(",fd=")
-                    if not fd or "(" in more:
-                        raise OddLine
+                    start, _, end = rest.partition(",fd=")
+                    if end not in ends_of_holders:
+                        check(end)
                     pid, program = holders[start]
                 else:
                     local, peer = ends
@@ -271,15 +241,32 @@ class Reader:
                     account.blank_lines += 1
                 elif _HEADER.match(line):
                     account.header_lines += 1
+                    if _ALL_COLUMNS.match(line) is None:
+                        self.plain = False
                 else:
                     if not chars:
                         heads.learn(line)
                         chars = heads.chars
                     try:
-                        add(_row(line))
+                        row = ss_rows.row(line, names=False)
                     except OddLine as odd:
                         account.reject(line, str(odd), rows=len(rows))
+                        if self.plain and _needs_more(line, str(odd)):
+                            self.plain = False
+                    else:
+                        add(row.fields)
+                        if row.details is not None:
+                            self.plain = False
         account.sockets += as_sockets(rows)
+
+
+def _needs_more(line: str, reason: str) -> bool:
+    """Whether a line that stands for nothing by itself may be read with those around it."""
+    return (
+        reason == ss_rows.A_NAME
+        or ss_details.is_continued(line)
+        or _STATE_FIRST.match(line) is not None
+    )
 
 
 class Sockets(sections.Reader):
@@ -287,74 +274,93 @@ class Sockets(sections.Reader):
 
     dialect = NAME
 
+    def __init__(self, tables: Tables, heading: str | None) -> None:
+        super().__init__(tables, heading)
+        self._has = ss_rows.columns(heading)
+        self._headed = heading is not None
+        self._last: int | None = None
+        """Index of the socket that the line before told of."""
+        self._loose: list[tuple[int, str | None]] = []
+        """Rows that do not say their protocol: index and state as printed; tcp until close."""
+
     def read(self, line: str) -> bool:
-        """Add the row."""
-        self.tables.sockets += as_sockets([_row(line)])
+        """Add the row, or what the line says of the row before."""
+        sockets, details = self.tables.sockets, self.tables.details
+        if ss_details.is_continued(line):
+            if self._last is None:
+                raise OddLine("goes on with a socket that was not read")
+            before = details.get(self._last, _NO_DETAILS)
+            details[self._last] = ss_details.added(before, line)
+            return True
+        self._last = None
+        row = self._row(line)
+        self._last = len(sockets)
+        sockets += as_sockets([row.fields])
+        if row.details is not None:
+            details[self._last] = row.details
+        if row.netid is None:
+            self._loose.append((self._last, row.word))
         return True
 
+    def _row(self, line: str) -> ss_rows.Row:
+        forms = [self._has] if self._has == _ALL else [self._has, _ALL]
+        if not self._headed:
+            forms.append(_NO_NETID)
+        first: OddLine | None = None
+        for has in forms:
+            for otherwise in ("tcp",) if has[0] else ("tcp", "raw"):
+                try:
+                    return ss_rows.row(line, has=has, otherwise=otherwise, names=True)
+                except OddLine as odd:
+                    first = first or odd
+        assert first is not None
+        raise first
 
-OPENINGS = (sections.Opening(NAME, "sockets", Sockets, heading=_HEADER.pattern, row=_SHAPE),)
+    def close(self) -> None:
+        """Give the rows that do not say their protocol the one that all of them together show."""
+        if not self._has[1]:
+            self.tables.remark("ss leaves out the column of states where one alone was asked for")
+        if not self._loose:
+            return
+        netid = self._netid()
+        protocol, protocol6, states = ss_rows.PROTOCOLS[netid]
+        for index, word in self._loose:
+            socket = self.tables.sockets[index]
+            is_v6 = socket.protocol.endswith("6")
+            self.tables.sockets[index] = socket._replace(
+                protocol=protocol6 if is_v6 else protocol,
+                state=None if word is None else states[word],
+            )
+        self.tables.remark(
+            "ss leaves out the column that names the protocol where one alone was asked for: "
+            f"by what these rows hold they are taken for {netid}"
+        )
 
+    def _netid(self) -> str:
+        """tcp, udp or raw. Only TCP has more states than two, timers and windows. A TCP socket
+        without a connection is listed in no usual table, and ``ss`` without ``-a`` lists what is
+        connected: nearly always TCP was asked for."""
+        found = [self.tables.sockets[index] for index, _ in self._loose]
+        words = {word for _, word in self._loose}
+        if any(socket.protocol.startswith("raw") for socket in found):
+            return "raw"
+        if words - {"UNCONN", "ESTAB", None} or any(map(self._is_tcp, self._loose)):
+            return "tcp"
+        return "udp" if "UNCONN" in words else "tcp"
 
-def _row(line: str) -> tuple[Any, ...]:
-    """The eleven fields of any row, in the order of Socket; OddLine with the reason otherwise."""
-    if len(line) > MAX_LINE_CHARS:
-        raise OddLine("line too long")
-    row = _ROW.match(line)
-    if row is None:
-        raise OddLine(_why_not(line))
-    protocol, protocol6, states = _FAST[row["netid"] or "sctp"]
-    recv_queue, send_queue = queue(row["recv"]), queue(row["send"])
-    # The peer's port and the process may touch; no address holds the word users.
-    ends, users, holders = row["ends"].partition(_USERS)
-    fields = ends.split(None, 2)
-    if len(fields) < 2:
-        raise OddLine("columns are missing")
-    local, peer, *rest = fields
-    if rest and _DETAILS.match(rest[0]) is None:
-        raise OddLine("unexpected text after the addresses")
-    near, local_port = _end(local, other=peer)
-    far, peer_port = _end(peer, other=local)
-    return (
-        protocol6 if near.is_v6 or far.is_v6 else protocol,
-        recv_queue,
-        send_queue,
-        near.ip,
-        local_port,
-        far.ip,
-        peer_port,
-        states[row["state"] or row["association"]],
-        *(_lowest(users + holders) if users else (None, None)),
-        near.flags | far.flags << 1,
-    )
-
-
-def _end(endpoint: str, *, other: str) -> tuple[Host, int | None]:
-    """Address and port of one end; ``other`` is the other end, for which family a ``*`` is of."""
-    text, _, port_text = endpoint.rpartition(":")
-    bare, percent, zone = text.partition("%")
-    if bare != "*":
-        return host(text), port(port_text)
-    other_host = other.rpartition(":")[0].partition("%")[0]
-    is_v6 = other_host == "*" or host(other_host).is_v6
-    any_address = host(("::" if is_v6 else "0.0.0.0") + percent + zone)
-    return any_address._replace(flags=Flag.LOCAL_STAR), port(port_text)
-
-
-def _lowest(users: str) -> tuple[int, str | None]:
-    """The holder with the lowest PID out of ``users:(("nginx",pid=8,fd=6),...)``."""
-    holders = [(process_id(pid), name) for name, pid in _HOLDER.findall(users)]
-    if not holders:
-        raise OddLine("process column not understood")
-    pid, name = min(holders)
-    return pid, program_name(name)
+    def _is_tcp(self, loose: tuple[int, str | None]) -> bool:
+        details = self.tables.details.get(loose[0], _NO_DETAILS)
+        return details.timer is not None or any(name in _OF_TCP for name, _ in details.more)
 
 
-def _why_not(line: str) -> str:
-    """The reason for a line of no known form."""
-    other = _OTHER.match(line.lstrip())
-    if other:
-        return f"{_OTHER_FAMILIES[other[0]]} sockets are not read"
-    if _STATE_FIRST.match(line):
-        return "the Netid column is missing: ss leaves it out when asked for one protocol alone"
-    return "not a row of a socket table"
+_ALL = (True, True)
+_NO_NETID = (False, True)
+_NO_DETAILS = Details()
+_OF_TCP = frozenset({"cwnd", "rto", "mss"})
+_STATE_FIRST = re.compile(rf"\s*(?:{_STATES})\s*[0-9]")
+
+OPENINGS = (
+    sections.Opening(NAME, "sockets", Sockets, heading=_HEADER.pattern, row=_SHAPE),
+    *ss_unix.OPENINGS,
+    *ss_summary.OPENINGS,
+)

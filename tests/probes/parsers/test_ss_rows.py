@@ -180,20 +180,45 @@ def test_an_sctp_association_hangs_under_its_endpoint() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("u_str ESTAB 0 0 * 16791 * 16792", "unix sockets are not read"),
-        ("u_dgr UNCONN 0 0 /run/x.sock 16791 * 0", "unix sockets are not read"),
-        ("nl    UNCONN 0 0 0:0 *", "netlink sockets are not read"),
-        ("p_raw UNCONN 0 0 *:eth0 *", "packet sockets are not read"),
-        ("p_dgrUNCONN 0 0 *:eth0 *", "packet sockets are not read"),
-        ("v_str ESTAB 0 0 2:5000 3:6000", "vsock sockets are not read"),
-        ("mptcp ESTAB 0 0 10.0.0.1:5 10.0.0.2:6", "mptcp sockets are not read"),
+        ("u_str ESTAB 0 0 * 16791 * 16792", "a UNIX socket, not an IP socket"),
+        ("u_dgr UNCONN 0 0 /run/x.sock 16791 * 0", "a UNIX socket, not an IP socket"),
+        ("nl    UNCONN 0 0 0:0 *", "a netlink socket, not an IP socket"),
+        ("p_raw UNCONN 0 0 *:eth0 *", "a packet socket, not an IP socket"),
+        ("p_dgrUNCONN 0 0 *:eth0 *", "a packet socket, not an IP socket"),
+        ("v_str ESTAB 0 0 2:5000 3:6000", "a vsock socket, not an IP socket"),
+        ("xdp   UNCONN 0 0 eth0:q0 *", "a XDP socket, not an IP socket"),
+        ("ti_st ESTAB 0 0 1:2 3:4", "a TIPC socket, not an IP socket"),
         ("???   UNCONN 0 0 10.0.0.1:5 10.0.0.2:6", "not a row of a socket table"),
-        ("	 cubic wscale:7,7 rto:204", "not a row of a socket table"),
+        ("\t cubic wscale:7,7 rto:204", "goes on with a socket that was not read"),
+        ("tcp ESTAB 0 0 localhost:5 10.0.0.2:6", "a host name where the address belongs"),
         ("tcp   ESTAB 0 0 10.0.0.1:5", "columns are missing"),
     ],
 )
 def test_lines_of_other_families_are_rejected_with_a_plain_reason(line: str, why: str) -> None:
     assert reason(line) == why
+
+
+@pytest.mark.parametrize(
+    ("netid", "protocols"),
+    [
+        ("dccp", ("dccp", "dccp6")),
+        ("mptcp", ("mptcp", "mptcp6")),
+        ("icmp", ("icmp", "icmp6")),
+        ("icmp6", ("icmp6", "icmp6")),
+        ("udplite", ("udplite", "udplite6")),
+    ],
+)
+def test_rarer_protocols_are_read_like_the_usual_ones(
+    netid: str, protocols: tuple[str, str]
+) -> None:
+    assert row(f"{netid} ESTAB 0 0 10.0.0.1:5 10.0.0.2:6").protocol == protocols[0]
+    assert row(f"{netid} ESTAB 0 0 [::1]:5 [::1]:6").protocol == protocols[1]
+
+
+def test_a_service_is_its_port_and_an_ip_protocol_its_number() -> None:
+    assert row("tcp LISTEN 0 0 0.0.0.0:ssh 0.0.0.0:*").local_port == 22
+    assert row("udp ESTAB 0 0 10.0.0.1:999 10.0.0.2:domain").foreign_port == 53
+    assert row("raw UNCONN 0 0 *:ipv6-icmp *:*").local_port == 58
 
 
 def test_a_table_of_one_protocol_lacks_the_column_that_names_it() -> None:
@@ -204,7 +229,7 @@ def test_a_table_of_one_protocol_lacks_the_column_that_names_it() -> None:
     ("line", "word"),
     [
         ("tcp ESTAB 0 0 10.0.0.1:99999 10.0.0.2:9", "port"),
-        ("tcp ESTAB 0 0 10.0.0.1:ssh 10.0.0.2:9", "port"),
+        ("tcp ESTAB 0 0 10.0.0.1:no-such-service 10.0.0.2:9", "port"),
         (f"tcp ESTAB {2**70} 0 10.0.0.1:9 10.0.0.2:9", "queue"),
         (f"tcp ESTAB 0 {2**63} 10.0.0.1:9 10.0.0.2:9", "queue"),
         ("tcp ESTAB 0 0 10.0.0.999:9 10.0.0.2:9", "address"),
@@ -230,6 +255,8 @@ def test_a_socket_held_by_a_thousand_processes_is_one_row() -> None:
         "NetidState   Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess",
         "Netid  State      Recv-Q Send-Q     Local Address:Port     Peer Address:Port",
         "State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process",
+        "Recv-Q Send-Q Local Address:Port  Peer Address:Port Process",
+        "Netid Recv-Q Send-Q Local Address:Port  Peer Address:Port Process",
     ],
 )
 def test_titles_are_header_lines(line: str) -> None:
