@@ -7,6 +7,7 @@ module with ``OPENINGS`` and a line here.
 from __future__ import annotations
 
 from probes.parsers import (
+    bsd,
     conntrack,
     iproute2,
     net_tools_ifconfig,
@@ -21,11 +22,14 @@ from probes.parsers import (
     proc_interfaces,
     proc_net,
     proc_routes,
+    sockstat,
     ss,
 )
 from probes.parsers.sections import Opening
 
 OPENINGS: tuple[Opening, ...] = (
+    *bsd.OPENINGS,  # before net-tools, some of whose headings are the beginning of theirs
+    *sockstat.OPENINGS,
     *net_tools_masquerade.OPENINGS,
     *netstat_linux.OPENINGS,
     *net_tools_unix.OPENINGS,
