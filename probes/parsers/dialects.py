@@ -24,6 +24,10 @@ from probes.parsers import (
     proc_routes,
     sockstat,
     ss,
+    windows_counters,
+    windows_processes,
+    windows_routes,
+    windows_sockets,
 )
 from probes.parsers.sections import Opening
 
@@ -45,4 +49,8 @@ OPENINGS: tuple[Opening, ...] = (
     *proc_routes.OPENINGS,
     *proc_interfaces.OPENINGS,
     *proc_counters.OPENINGS,  # with the names of any other files in /proc/net: last of them
+    *windows_sockets.OPENINGS,
+    *windows_processes.OPENINGS,
+    *windows_routes.OPENINGS,
+    *windows_counters.OPENINGS,  # shapes of few marks: after all others
 )
