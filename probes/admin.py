@@ -18,10 +18,10 @@ from hosts.models import Host, JumpLoop, MissingCredential
 from hosts.target import Target
 from netadmin.access import audit
 from netadmin.access.site import ReadOnlyAdmin
-from probes import bell, runner, schedule, status
+from probes import bell, connection_test, schedule, status
+from probes.connection_test import ConnectionTest, StepStatus
 from probes.models import Schedule, Snapshot
 from probes.observation import EXPLANATIONS, Code
-from probes.runner import ConnectionTest, StepStatus
 
 TESTED_AT_ONCE = 20
 """Hosts one "test connection" takes: the browser waits for the slowest."""
@@ -95,7 +95,8 @@ class ProbedHostAdmin(HostAdmin):
         if not targets:
             return
         with ThreadPoolExecutor(len(targets), thread_name_prefix="connection-test") as threads:
-            results = list(threads.map(runner.test_connection, [each for _h, each in targets]))
+            each = [target for _host, target in targets]
+            results = list(threads.map(connection_test.test_connection, each))
         for (host, _target), tested in zip(targets, results, strict=True):
             if tested.offered_key is not None:
                 keys.offered(tested.offered_key)

@@ -1,32 +1,30 @@
-"""Every command line that can reach a host, and how its reply is framed.
+"""Every command line that can reach a host.
 
-Place in the data's way: the runner asks for a Command, a transport runs it, ``read_reply`` takes
-the framed output apart again. The only place that quotes. Pure: starts nothing, connects nowhere.
+Place in the data's way: the runner asks for a Command, a transport runs it, ``probes.replies``
+takes the framed output apart again. The only place that quotes. Pure: starts nothing, connects
+nowhere.
 
 The lines are constants. Nothing a person or a host typed ever becomes part of one; what differs
-from probe to probe (the random marker, the sudo prompt and password) travels on standard input,
-so it is in no process list either. Each line is one ``sh`` script in single quotes, free of
-single quotes, backslashes and exclamation marks, so that any login shell (sh, bash, zsh, fish,
-csh) hands it on unchanged.
+from probe to probe (the random marker, the sudo prompt and password, whether the other tables are
+wanted) travels on standard input, so it is in no process list either.
 
-A reply looks like this, with TOKEN for the marker::
+For everything with a shell of its own there is one line, in three forms of sudo. It is one ``sh``
+script in single quotes, free of single quotes, backslashes and exclamation marks, so that any login
+shell (sh, bash, zsh, fish, csh) hands it on unchanged. ``uname`` decides what it runs: Linux and
+whatever is unknown, macOS, or a BSD. What it prints is told in ``probes.replies``.
 
-    (whatever the login shell prints by itself)
-    TOKEN begin
-    Active Internet connections (servers and established)
-    ...
-    TOKEN end 0 1000 none netstat -antuwpW /usr/bin/netstat
+Windows has no shell to count on: OpenSSH there starts cmd.exe, PowerShell or bash. So its lines
+are plain words without quoting, which all three read alike, each on a channel of its own, and none
+of them is framed.
 
-``end`` is followed by the tool's exit status, the user id, how sudo was used, the tool (netstat,
-ss, none or running), its options and its path. ``TOKEN next`` stands between two attempts where
-the first tool knew not the options.
+The lines for macOS and BSD follow the manual pages and sources of their netstat and sockstat; they
+are tested with programs that stand for them, not on such systems.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from hosts.target import Sudo
@@ -35,11 +33,20 @@ from probes.transports.base import Command
 SUDO_PASSWORD_MAX_BYTES = 1023
 """SUDO_CONV_REPL_MAX of sudo_plugin(5): what is longer spills over into sudo's next attempt."""
 
-# The marker and the sudo prompt come first on standard input. Administration folders are often
-# missing from the PATH of a plain user, and both tools may live there.
+TABLE_LIMIT_S = 4
+"""How long one tool may take over one of the other tables before it is ended on the host."""
+
+# The marker, the sudo prompt and what to take come first on standard input. Administration folders
+# are often missing from the PATH of a plain user, and the tools may live there. h prints files of
+# /proc/net, each below its name: 0 where there is at least one and all that are there were read.
+PROC_SOCKETS = "tcp tcp6 udp udp6 udplite udplite6 raw raw6"
+"""Files of /proc/net that hold the sockets, as proc(5) has them."""
+
 _SETUP = (
-    "read -r t p; LC_ALL=C; PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin; export LC_ALL PATH; "
-    'echo "$t begin"; n=$(command -v netstat); s=$(command -v ss); '
+    "read -r t p w; LC_ALL=C; PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin; export LC_ALL PATH; "
+    'echo "$t begin"; n=$(command -v netstat); u=$(uname -s); '
+    "h() { r=1; for y; do [ -r /proc/net/$y ] || continue; [ $r -ne 1 ] || r=0; "
+    'echo "==> /proc/net/$y <=="; cat /proc/net/$y || r=2; done; return $r; }; '
 )
 
 # A hung netstat is not started twice. The lock is held on the home directory itself: nothing is
@@ -55,36 +62,114 @@ _LOCK = (
     'else { echo $$ >"$f"; } 2>/dev/null; fi; fi; fi; '
 )
 
-# Every socket, numeric, with processes, addresses uncut (-W: without it net-tools shortens IPv6
-# addresses to other valid ones). A tool that fails although it knows the options is not run again:
-# its table or its complaint stands. The checks with -nWw and -npw (busybox is often built without
-# either) are cheap, need no sudo, and on BSD, where -w wants a value, end as usage errors.
+# macOS and BSD: every socket, numeric, addresses uncut (-W on macOS and FreeBSD, -l on macOS too,
+# -v on OpenBSD and NetBSD, where -W does not exist or wants a value; -v on macOS adds PIDs). Asked
+# for by family, which leaves UNIX sockets out; those of both families (tcp46) come with either, so
+# the second time they are dropped. sockstat adds the PIDs; where it fails, only those are missing.
+_BSD = (
+    "Darwin|*BSD|DragonFly) "
+    "case $u in Darwin) o=-anvlW;; OpenBSD|NetBSD) o=-anv;; *) o=-anW;; esac; "
+    '{sudo}"$n" $o -f inet{stdin}; e=$?; '
+    '[ $e -eq 0 ] || "$n" $o -f inet </dev/null >/dev/null 2>&1 || {{ echo "$t next"; o=-an; '
+    '{sudo}"$n" $o -f inet{stdin}; e=$?; }}; '
+    "if [ $e -eq 0 ]; then "
+    "x=$({inet6}); e=$?; "
+    'printf "%s" "$x" | grep -v "^[a-z]*46"; y=$?; [ $y -le 1 ] || e=$y; '
+    "case $u in FreeBSD|DragonFly) {sockstat46};; NetBSD) {sockstat46n};; esac; fi;; "
+)
+
+# Linux and the unknown: every socket, numeric, with processes, addresses uncut (-W: without it
+# net-tools shortens IPv6 addresses to other valid ones). A tool that fails although it knows the
+# options is not run again: its table or its complaint stands. The checks with -nWw and -npw
+# (busybox is often built without either) are cheap and need no sudo.
+_LINUX = (
+    '*) o=-antuwpW; {sudo}"$n" $o{stdin}; e=$?; '
+    '[ $e -eq 0 ] || "$n" -nWw </dev/null >/dev/null 2>&1 || {{ echo "$t next"; '
+    "o=-antuwp; if s=$(command -v ss); then k=ss; q=$s; "
+    'else "$n" -npw </dev/null >/dev/null 2>&1 || o=-antuw; fi; '
+    '{sudo}"$q" $o{stdin}; e=$?; }};; '
+)
+
+# Where there is neither netstat nor ss, what Linux shows to everybody, without PIDs.
 _RUN = (
     "e=127; k=none; o=-; q=; "
     "if [ $l -eq 1 ]; then k=running; "
-    'elif [ -n "$n" ]; then k=netstat; o=-antuwpW; q=$n; {sudo}"$n" $o{stdin}; e=$?; '
-    '[ $e -eq 0 ] || "$n" -nWw </dev/null >/dev/null 2>&1 || {{ echo "$t next"; '
-    'o=-antuwp; if [ -n "$s" ]; then k=ss; q=$s; '
-    'else "$n" -npw </dev/null >/dev/null 2>&1 || o=-antuw; fi; '
-    '{sudo}"$q" $o{stdin}; e=$?; }}; '
-    'elif [ -n "$s" ]; then k=ss; o=-antuwp; q=$s; {sudo}"$s" $o{stdin}; e=$?; fi; '
+    'elif [ -n "$n" ]; then k=netstat; q=$n; case $u in ' + _BSD + _LINUX + "esac; "
+    'elif s=$(command -v ss); then k=ss; o=-antuwp; q=$s; {sudo}"$s" $o{stdin}; e=$?; '
+    "elif [ -r /proc/net/tcp ]; then k=proc; q=/proc/net; "
+    f"h {PROC_SOCKETS}; e=$?; fi; "
     '[ -z "$f" ] || rm -f "$f"; '
-    'echo "$t end $e $(id -u) {how} $k $o $q"'
+    'echo "$t end $e $(id -u) {how} $k $o $q"; '
+)
+
+# The other tables, where they are wanted, once the end of the sockets is told. The lock is given
+# back first: what hangs here must not stop the next probe of the sockets. Instead g ends a tool
+# that takes too long, so that each table fails alone: by timeout where there is one (old ones of
+# busybox read its words differently), by perl where there is that (macOS, OpenBSD), and else only
+# the probe's own deadline does. b tries one tool on one table and tells how it ended; the next is
+# tried where it failed. On the BSDs -g tells of multicast routing, -ia of memberships; on OpenBSD
+# and NetBSD -b shows bytes in place of packets. Interfaces and counters come first and routes
+# last: a router with every route of the Internet then passes the byte cap with all else told.
+_TABLES = (
+    '[ "$w" = tables ] || exit 0; exec 9<&- 2>/dev/null; '
+    f"k=; if timeout -s KILL {TABLE_LIMIT_S} sh -c :; then k=t; "
+    "elif command -v perl >/dev/null; then k=p; fi; "
+    f'g() {{ case $k in t) timeout -s KILL {TABLE_LIMIT_S} "$@";; '
+    f'p) perl -e "alarm {TABLE_LIMIT_S}; exec @ARGV; exit 127" "$@";; '
+    '*) "$@";; esac </dev/null; }; '
+    'b() { echo "$t table $1 $2"; shift 2; "$@"; r=$?; echo "$t status $r"; return $r; }; '
+    "j() { g ip route && g ip -6 route; }; "
+    "case $u in Darwin) i=-ibdnW; m=-gn; v=-rnl;; OpenBSD|NetBSD) i=-idn; m=-ian; v=-rn;; "
+    "*) i=-ibdnW; m=-ian; v=-rnW;; esac; "
+    "case $u in Darwin|*BSD|DragonFly) "
+    'b interfaces netstat g "$n" $i; b protocols netstat g "$n" -s; '
+    'b multicast netstat g "$n" $m; b routes netstat g "$n" $v;; '
+    '*) b interfaces netstat g "$n" -aie || b interfaces ip g ip -s -s addr || '
+    "b interfaces proc h dev; "
+    'b protocols netstat g "$n" -s || b protocols nstat g nstat -asz || '
+    "b protocols proc h snmp netstat snmp6; "
+    'b multicast netstat g "$n" -gn || b multicast ip g ip maddr || '
+    "b multicast proc h igmp igmp6; "
+    'b routes netstat g "$n" -rn46 || b routes ip j || b routes proc h route ipv6_route;; '
+    'esac; echo "$t done"'
 )
 
 
-def _socket_table(how: Sudo, *, sudo: str, stdin: str) -> str:
-    script = _SETUP + _LOCK + _RUN.format(sudo=sudo, stdin=stdin, how=how.value)
-    return f"exec /bin/sh -c '{script}'"
+def _posix(how: Sudo) -> str:
+    """The line for everything with a shell. sudo reads its password once: what follows it in the
+    same session goes by the ticket sudo then keeps, or, where it keeps none, without sudo."""
+    sudo, stdin = {
+        Sudo.NONE: ("", " </dev/null"),
+        Sudo.NOPASSWD: ("sudo -n ", " </dev/null"),
+        Sudo.PASSWORD: ('sudo -S -p "$p" ', ""),
+    }[how]
+
+    def again(words: str) -> str:
+        plain = f"{words} </dev/null"
+        return plain if how is Sudo.NONE else f"sudo -n {plain} || {plain}"
+
+    run = _RUN.format(
+        sudo=sudo,
+        stdin=stdin,
+        how=how.value,
+        inet6=again('"$n" $o -f inet6'),
+        sockstat46=again("sockstat -46"),
+        sockstat46n=again("sockstat -46n"),
+    )
+    return f"exec /bin/sh -c '{_SETUP}{_LOCK}{run}{_TABLES}'"
 
 
 LINES: Mapping[str, str] = MappingProxyType(
     {
-        "sockets": _socket_table(Sudo.NONE, sudo="", stdin=" </dev/null"),
-        "sockets by sudo": _socket_table(Sudo.NOPASSWD, sudo="sudo -n ", stdin=" </dev/null"),
-        "sockets by sudo with a password": _socket_table(
-            Sudo.PASSWORD, sudo='sudo -S -p "$p" ', stdin=""
-        ),
+        "sockets": _posix(Sudo.NONE),
+        "sockets by sudo": _posix(Sudo.NOPASSWD),
+        "sockets by sudo with a password": _posix(Sudo.PASSWORD),
+        "windows sockets": "netstat -ano",
+        "windows processes": "tasklist -fo csv -nh",
+        "windows code page": "chcp.com",
+        "windows interfaces": "netstat -e",
+        "windows protocols": "netstat -s",
+        "windows routes": "netstat -rn",
     }
 )
 """Every command line there is, by what it is for."""
@@ -94,47 +179,35 @@ class UnusablePassword(ValueError):
     """A sudo password that sudo could not read as one attempt; the message holds none of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The framed output, taken apart."""
-
-    table: bytes = field(repr=False)
-    """Standard output of the last tool that ran: an earlier one knew not the options."""
-    exit_status: int
-    """Of the last tool that ran; 127 where none was found or sudo is missing."""
-    uid: int | None
-    """User id of the login, before sudo."""
-    tool: str
-    """``netstat``, ``ss``, ``none`` (both missing) or ``running`` (an earlier one hangs)."""
-    options: str
-    """As given to the tool; with a ``W``, netstat left no address cut."""
-    path: str
-
-    @property
-    def wide(self) -> bool:
-        """Whether netstat was asked not to cut addresses."""
-        return self.tool == "netstat" and "W" in self.options
-
-
-def sockets(sudo: Sudo = Sudo.NONE, *, password: str | None = None) -> Command:
+def sockets(
+    sudo: Sudo = Sudo.NONE, *, password: str | None = None, tables: bool = False
+) -> Command:
     """The command that prints every socket of a host, framed by a fresh random marker.
 
+    With ``tables`` it goes on with routes, interfaces, protocol counters and multicast groups.
     Raises UnusablePassword where sudo needs a password and this one cannot be typed at its
     prompt: missing, with a line break or NUL, or longer than sudo reads.
     """
     token = secrets.token_hex(16)
-    end = f"{token} end ".encode()
+    end = f"{token} done" if tables else f"{token} end "
+    wanted = "tables" if tables else "-"
     if sudo is not Sudo.PASSWORD:
         line = LINES["sockets" if sudo is Sudo.NONE else "sockets by sudo"]
-        return Command(line=line, stdin=f"{token} -\n".encode(), end=end)
+        return Command(line=line, stdin=f"{token} - {wanted}\n".encode(), end=end.encode())
     prompt = f"sudo-{secrets.token_hex(16)}:"
     return Command(
         line=LINES["sockets by sudo with a password"],
-        stdin=f"{token} {prompt}\n".encode(),
-        end=end,
+        stdin=f"{token} {prompt} {wanted}\n".encode(),
+        end=end.encode(),
         prompt=prompt.encode(),
         answer=_typed(password),
     )
+
+
+def windows(what: str) -> Command:
+    """One of the lines for Windows: ``sockets``, ``processes``, ``code page``, ``interfaces``,
+    ``protocols`` or ``routes``. Without a marker: whole where it ended with status 0."""
+    return Command(line=LINES[f"windows {what}"])
 
 
 def _typed(password: str | None) -> bytes:
@@ -146,42 +219,3 @@ def _typed(password: str | None) -> bytes:
     if len(typed) > SUDO_PASSWORD_MAX_BYTES:
         raise UnusablePassword("the sudo password is longer than sudo reads")
     return typed + b"\n"
-
-
-def read_reply(command: Command, stdout: bytes) -> Reply | None:
-    """Take a complete output apart; None where the frame is missing or not as we made it."""
-    end_at = stdout.find(command.end)
-    if end_at < 0:
-        return None
-    fields_at = end_at + len(command.end)
-    fields = stdout[fields_at : fields_at + 4096].partition(b"\n")[0]
-    words = fields.decode("utf-8", "replace").split(" ", 5)
-    if len(words) != 6 or not _is_number(words[0]):
-        return None
-    exit_status, uid, _how, tool, options, path = words
-    return Reply(
-        table=stdout[_table_at(command, stdout, end_at) : end_at],
-        exit_status=int(exit_status),
-        uid=int(uid) if _is_number(uid) else None,
-        tool=tool if tool in ("netstat", "ss", "running") else "none",
-        options=options[:20],
-        path=path[:200],
-    )
-
-
-def unframed(command: Command, stdout: bytes) -> bytes:
-    """What the host printed after our first marker, of an output that is not whole."""
-    return stdout[_table_at(command, stdout, len(stdout)) :]
-
-
-def _table_at(command: Command, stdout: bytes, end_at: int) -> int:
-    token = command.end.removesuffix(b" end ")
-    for marker in (token + b" next\n", token + b" begin\n"):
-        at = stdout.rfind(marker, 0, end_at)
-        if at >= 0:
-            return at + len(marker)
-    return 0
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 10

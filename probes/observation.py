@@ -131,7 +131,9 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
     Code.PERMISSION_LIMITED: (
         gettext_noop("Some processes not visible"),
         gettext_noop(
-            "The user may not see every PID. Use root, or grant sudo for netstat in the credential."
+            "The user may not see every PID. Use root, or grant sudo for netstat in the "
+            "credential. Where neither netstat nor ss is installed, no PID can be seen at all: "
+            "install one of them. The netstat of OpenBSD shows none."
         ),
     ),
     Code.COMMAND_FAILED: (
@@ -167,8 +169,8 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
         ),
     ),
     Code.UNSUPPORTED: (
-        gettext_noop("Platform not supported yet"),
-        gettext_noop("Set the platform to Linux if the host is one, or disable it."),
+        gettext_noop("Not shown by this system"),
+        gettext_noop("The tools of this operating system do not print this table."),
     ),
     Code.LATE: (
         gettext_noop("Arrived late"),
@@ -242,14 +244,16 @@ class Observation:
     """UTC, when the command was started."""
     duration_s: float
     tool: str = ""
-    """``netstat`` or ``ss``; empty where none ran."""
+    """``netstat``, ``ss`` or ``proc`` (files of /proc/net); empty where none ran."""
     command: str = ""
-    """The command line as it reached the host, without the marker; never holds a secret."""
+    """What ran on the host, as one would type it: ``sudo -n /usr/bin/netstat -antuwpW``. Where the
+    host did not come to say so, the line that was sent. Never holds a secret."""
     privilege: Privilege = Privilege.UNKNOWN
     text: str = ""
     """The socket table, decoded (undecodable bytes as ``\\xNN``), lines ended by ``\\n``."""
     wide: bool = False
-    """True where netstat ran with ``-W``: it cuts no address (``probes.parsers.parse``)."""
+    """True where netstat ran with ``-W`` (OpenBSD and NetBSD: ``-v``): it cuts no address
+    (``probes.parsers.parse``)."""
     notes: str = ""
     """What the command wrote to standard error, decoded, capped."""
     raw: bytes = field(default=b"", repr=False)

@@ -194,7 +194,8 @@ class ScriptedServer(Listener):
     """An SSH server with one user, ``ops``, whose password or key is what the test says.
 
     ``script`` plays each command in a thread; ``stall`` names the step that never answers:
-    ``login`` or ``exec``. ``methods`` are the authentication methods offered.
+    ``login`` or ``exec``. ``methods`` are the authentication methods offered, ``greeting`` is the
+    identification line in place of paramiko's own.
     """
 
     def __init__(
@@ -205,9 +206,11 @@ class ScriptedServer(Listener):
         methods: str = "password",
         stall: str = "",
         questions: int = 1,
+        greeting: str = "",
     ) -> None:
         super().__init__()
         self.script = script
+        self.greeting = greeting
         self.password = password
         self.methods = methods
         self.stall = stall
@@ -221,6 +224,8 @@ class ScriptedServer(Listener):
     def handle(self, sock: socket.socket) -> None:
         wire = paramiko.Transport(sock)
         wire.add_server_key(self.key)
+        if self.greeting:
+            wire.local_version = self.greeting
         self._wires.append(wire)
         wire.start_server(event=threading.Event(), server=_Policy(self))
         while wire.is_alive():

@@ -213,7 +213,9 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-BASICS = "sh bash cat id flock uname ps sleep rm head tail timeout seq touch env mkfifo kill wc"
+BASICS = (
+    "sh bash cat grep id flock uname ps sleep rm head tail timeout seq touch env mkfifo kill wc"
+)
 
 
 def toolbox(folder: Path, *, without: Sequence[str] = (), **scripts: str) -> Path:

@@ -235,8 +235,9 @@ def _save_whole(probe: _Probe, reading: _Reading, now: State) -> Snapshot:
     if _sees_less(probe, reading.base):
         return _write(probe, now, _aside(Outcome.LIMITED, Code.PERMISSION_LIMITED, reading))
     result = _merge(probe, reading, now)
-    limited = observation.privilege == Privilege.USER and result.counts.without_pid > 0
-    if limited:
+    # What the kernel tells by itself names no process, not even to root.
+    blind = observation.privilege == Privilege.USER or observation.tool == "proc"
+    if blind and result.counts.without_pid > 0:
         result.code = Code.PERMISSION_LIMITED.value
     return _write(probe, now, result, reading)
 

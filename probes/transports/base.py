@@ -1,7 +1,8 @@
 """What every transport takes and gives: Command, CommandResult, Deadline, TransportError.
 
 Place in the data's way: ``probes.commands`` makes a Command, a transport runs it, the runner reads
-the CommandResult. Knows neither paramiko nor subprocess, and not what the output means.
+the CommandResult. Knows neither paramiko nor subprocess, and not what the output means. ``Talk`` is
+a probe's hold of a transport: all its commands under one deadline and one cap.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Command:
     line: str
     stdin: bytes = field(default=b"", repr=False)
     end: bytes = field(default=b"", repr=False)
-    """The output is whole when this text and the line it stands on have arrived."""
+    """The output is whole when this text and the line it stands on have arrived. Empty for a line
+    that nothing can be added to: its output is whole when it ended by itself, with an exit status.
+    """
     prompt: bytes = field(default=b"", repr=False)
     answer: bytes = field(default=b"", repr=False)
 
@@ -52,7 +55,8 @@ class CommandResult:
     """UTC, when the command was started."""
     duration_s: float
     complete: bool
-    """Whether the end marker and the rest of its line arrived."""
+    """Whether the end marker and the rest of its line arrived; without a marker, whether the
+    output came to its end and the exit status arrived."""
 
 
 class Stage(enum.StrEnum):
@@ -120,6 +124,11 @@ class Deadline:
 class Transport(Protocol):
     """A way to one machine. One command at a time."""
 
+    @property
+    def server(self) -> str:
+        """What the other end calls itself, such as ``SSH-2.0-OpenSSH_9.2``; empty for none."""
+        ...
+
     def run(self, command: Command, *, deadline: Deadline, max_bytes: int) -> CommandResult:
         """Run to the end marker, the end of the output, the deadline or the cap.
 
@@ -131,6 +140,30 @@ class Transport(Protocol):
     def close(self) -> None:
         """Give back every thread and descriptor. Safe to call twice."""
         ...
+
+
+class Talk:
+    """One probe's commands on one open transport, under one deadline and one cap together."""
+
+    def __init__(self, transport: Transport, *, deadline: Deadline, max_bytes: int) -> None:
+        self._transport = transport
+        self._room = max_bytes
+        self.deadline = deadline
+        self.clean = True
+        """Whether each command so far ended as it should, so that another may follow it."""
+
+    @property
+    def server(self) -> str:
+        """See :class:`Transport`."""
+        return self._transport.server
+
+    def run(self, command: Command) -> CommandResult:
+        """See :class:`Transport`; the cap is what earlier commands left of it."""
+        clean, self.clean = self.clean, False
+        result = self._transport.run(command, deadline=self.deadline, max_bytes=self._room)
+        self._room -= len(result.stdout)
+        self.clean = clean and result.complete
+        return result
 
 
 class Capture:
@@ -185,6 +218,11 @@ class Capture:
     def awaits_prompt(self) -> bool:
         """True while standard input must stay open for the answer."""
         return not self._answered
+
+    def ended(self, exit_status: int | None) -> None:
+        """The output came to its end by itself, with that exit status if any."""
+        if not self._command.end and exit_status is not None:
+            self.complete = True
 
     def result(self, exit_status: int | None) -> CommandResult:
         """Everything so far."""

@@ -39,9 +39,12 @@ class LocalTransport:
         source = os.environ if environment is None else environment
         self._environment = {name: source[name] for name in _PASSED_ON if name in source}
 
+    server = ""
+
     def run(self, command: Command, *, deadline: Deadline, max_bytes: int) -> CommandResult:
         """See :class:`probes.transports.base.Transport`."""
         capture = Capture(command, max_bytes=max_bytes)
+        ended = False
         try:
             process = subprocess.Popen(
                 ["/bin/sh", "-c", command.line],
@@ -58,14 +61,18 @@ class LocalTransport:
                 stage=Stage.COMMAND,
             ) from None
         try:
-            _converse(process, command, capture, deadline)
+            ended = _converse(process, command, capture, deadline)
         finally:
             _end(process)
+        status = process.returncode
+        if status is not None and status < 0:
+            status = None
+        if ended:
+            capture.ended(status)
         capture.check_size()
         if not capture.complete and deadline.expired:
             raise capture.timed_out()
-        status = process.returncode
-        return capture.result(status if status is not None and status >= 0 else None)
+        return capture.result(status)
 
     def close(self) -> None:
         """Nothing stays open between commands."""
@@ -73,7 +80,8 @@ class LocalTransport:
 
 def _converse(
     process: subprocess.Popen[bytes], command: Command, capture: Capture, deadline: Deadline
-) -> None:
+) -> bool:
+    """Play the command; returns whether both streams came to their end."""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -104,6 +112,7 @@ def _converse(
                 deadline = deadline.within(LINGER_S)
     if not reading:
         _let_exit(process.pid, deadline.within(LINGER_S))
+    return not reading
 
 
 def _let_exit(pid: int, deadline: Deadline) -> None:

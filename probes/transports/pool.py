@@ -1,7 +1,7 @@
 """Open connections, kept from probe to probe.
 
 Place in the data's way: the runner's way to any target. One connection per address, port, login
-and jump chain, one command at a time on each; jump hosts are shared by everything behind them.
+and jump chain, one conversation at a time on each; jump hosts are shared by everything behind them.
 Thread-safe. Knows nothing of the output, and no database: ``login_version`` and the pins of the
 target say when a kept connection may no longer be used.
 """
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
 from types import TracebackType
+from typing import TypeVar
 
 from hosts.target import Target
 from probes.observation import Code, Failure
@@ -23,6 +24,8 @@ from probes.transports.base import (
     ConnectionBroken,
     Deadline,
     Stage,
+    Talk,
+    Transport,
     TransportError,
 )
 from probes.transports.local import LocalTransport
@@ -37,6 +40,8 @@ JUMP_PAUSE_S = 5.0
 """The same after any other failure: hosts behind a dead jump host fail at once, not in turn."""
 
 _SWEEP_S = 30.0
+
+Answer = TypeVar("Answer")
 
 
 class _Slot:
@@ -86,21 +91,31 @@ class Pool:
     def run(
         self, target: Target, command: Command, *, deadline: Deadline | None = None
     ) -> CommandResult:
-        """Run one command; see :class:`probes.transports.base.Transport` for the result.
+        """Run one command; see :class:`probes.transports.base.Transport` for the result, and
+        ``talk`` for the rest."""
+        return self.talk(target, lambda talk: talk.run(command), deadline=deadline)
 
-        Raises TransportError. The deadline is the target's unless given. A *kept* connection that
-        turns out broken is replaced once; a failed login is never tried again.
+    def talk(
+        self,
+        target: Target,
+        conversation: Callable[[Talk], Answer],
+        *,
+        deadline: Deadline | None = None,
+    ) -> Answer:
+        """Hold one connection to ``target`` for all the commands ``conversation`` runs on it.
+
+        Returns what that returns. Raises TransportError. The deadline is the target's unless
+        given. A *kept* connection that turns out broken (ConnectionBroken) is replaced once, and
+        the conversation begins anew; a failed login is never tried again.
         """
         if deadline is None:
             deadline = Deadline.after(target.deadline_s)
         if target.is_local:
-            return self._local.run(
-                command, deadline=_command_limit(target, deadline), max_bytes=target.max_bytes
-            )
+            return conversation(_talk(self._local, target, deadline))
         self._sweep()
         slot = self._enter(target, deadline)
         try:
-            return self._run(slot, target, command, deadline)
+            return self._run(slot, target, conversation, deadline)
         finally:
             slot.used_at = time.monotonic()
             self._leave(slot)
@@ -113,32 +128,36 @@ class Pool:
         _release(idle)
 
     def _run(
-        self, slot: _Slot, target: Target, command: Command, deadline: Deadline
-    ) -> CommandResult:
+        self,
+        slot: _Slot,
+        target: Target,
+        conversation: Callable[[Talk], Answer],
+        deadline: Deadline,
+    ) -> Answer:
         kept = self._usable(slot, target)
         if kept is not None:
             try:
-                return self._use(slot, kept, target, command, deadline)
+                return self._use(slot, kept, target, conversation, deadline)
             except ConnectionBroken:
                 if deadline.expired:
                     raise
-        return self._use(slot, self._open(slot, target, deadline), target, command, deadline)
+        fresh = self._open(slot, target, deadline)
+        return self._use(slot, fresh, target, conversation, deadline)
 
     def _use(
         self,
         slot: _Slot,
         connection: ssh.Connection,
         target: Target,
-        command: Command,
+        conversation: Callable[[Talk], Answer],
         deadline: Deadline,
-    ) -> CommandResult:
+    ) -> Answer:
         keep = False
+        talk = _talk(connection, target, deadline)
         try:
-            result = connection.run(
-                command, deadline=_command_limit(target, deadline), max_bytes=target.max_bytes
-            )
-            keep = target.keep_connection and connection.is_alive and result.complete
-            return result
+            answer = conversation(talk)
+            keep = target.keep_connection and connection.is_alive and talk.clean
+            return answer
         finally:
             # Cut off by deadline or cap, or ended oddly: what the peer still sends is not met.
             if not keep:
@@ -308,5 +327,6 @@ def _still_trusted(connection: ssh.Connection, target: Target) -> bool:
     return _still_trusted(connection.via, target.jump)
 
 
-def _command_limit(target: Target, deadline: Deadline) -> Deadline:
-    return deadline.within(max(ssh.COMMAND_S, target.deadline_s * 2 / 3))
+def _talk(transport: Transport, target: Target, deadline: Deadline) -> Talk:
+    limit = deadline.within(max(ssh.COMMAND_S, target.deadline_s * 2 / 3))
+    return Talk(transport, deadline=limit, max_bytes=target.max_bytes)

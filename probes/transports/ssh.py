@@ -212,6 +212,11 @@ class Connection:
         return self._wire.is_active()
 
     @property
+    def server(self) -> str:
+        """The server's identification line (RFC 4253, 4.2), printable, cut."""
+        return visible(self._wire.remote_version)
+
+    @property
     def via(self) -> Connection | None:
         """The jump host's connection this one runs through."""
         return self._via

@@ -20,6 +20,9 @@ STDERR_WINDOW_BYTES = 8 * 1024 * 1024
 """Room for standard error beside the output's cap. The window is opened once, for everything a
 command may print, and never moved."""
 
+STATUS_S = 5.0
+"""How long after the end of an output without a marker the exit status is waited for."""
+
 _NETWORK_ERRORS = (paramiko.SSHException, EOFError, OSError)
 
 
@@ -96,8 +99,10 @@ class Stream:
                 self.bell.clear()
                 self._reply()
             if not capture.complete and not capture.too_large:
-                # The exit status may follow the end of the output.
-                channel.status_event.wait(deadline.within(LINGER_S).remaining_s)
+                # The exit status may follow the end of the output. Where there is no marker, it
+                # alone tells a whole output from one that was cut off.
+                linger_s = LINGER_S if command.end else STATUS_S
+                channel.status_event.wait(deadline.within(linger_s).remaining_s)
         except _NETWORK_ERRORS:
             pass
         finally:
@@ -105,7 +110,10 @@ class Stream:
             # command: without this a kept connection would hold a whole output and a password.
             with self._lock:
                 self._capture, self._answer = None, b""
-        return channel.exit_status if channel.exit_status >= 0 else None
+        status = channel.exit_status if channel.exit_status >= 0 else None
+        if channel.eof_received:
+            capture.ended(status)
+        return status
 
     def _request(self, line: str) -> None:
         """Ask for the command without waiting for the reply, which saves a round trip.

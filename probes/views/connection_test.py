@@ -1,6 +1,6 @@
 """Tries a login before a host is saved: reach, host key, login, tool, PIDs, each with its fix.
 
-Place in the data's way: between the host form and ``runner.test_connection``. Nothing is stored
+Place in the data's way: between the host form and ``probes.connection_test``. Nothing is stored
 but a host key that was met, and what the administrator decides of it right here. The form is
 checked as for saving, so a stored secret goes to no new address without being typed again.
 """
@@ -27,9 +27,14 @@ from hosts.views.host_keys import ShownKey, shape
 from netadmin.access import audit
 from netadmin.access.models import Role
 from netadmin.access.permissions import require
-from probes import runner
+from probes.connection_test import (
+    ConnectionTest,
+    Step,
+    StepName,
+    StepStatus,
+    test_connection,
+)
 from probes.observation import EXPLANATIONS, Code
-from probes.runner import ConnectionTest, Step, StepName, StepStatus
 
 LABELS = {
     StepName.REACHABLE: gettext_lazy("Reachable"),
@@ -98,7 +103,7 @@ def run(host: Host) -> ConnectionTest:
         return _untried(Code.JUMP_FAILED, str(error))
     except secrets.DecryptionError as error:
         return _untried(Code.KEY_UNREADABLE, str(error))
-    return runner.test_connection(target)
+    return test_connection(target)
 
 
 def shown(tested: ConnectionTest) -> list[ShownStep]:

@@ -1,19 +1,20 @@
-"""The runner without a network: local targets, platforms, what a test says of processes."""
+"""The runner without a network: local targets, platforms, what becomes of an answer."""
 
 from __future__ import annotations
 
 import datetime as dt
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hosts.target import Login, Platform, Sudo, Target
-from probes import commands, runner
-from probes.observation import Code, Observation, Privilege
-from probes.transports.base import Command, CommandResult, Deadline
-from probes.transports.pool import Pool
+from probes import commands, posix, replies, runner
+from probes.observation import Code, Observation, Privilege, Table
+from probes.transports.base import Command, CommandResult, Deadline, Talk
+from probes.transports.pool import Answer, Pool
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = """\
@@ -32,13 +33,26 @@ class Answers(Pool):
         super().__init__()
         self._table, self._end, self._stderr, self._status = table, end, stderr, status
 
-    def run(
-        self, target: Target, command: Command, *, deadline: Deadline | None = None
+    server = "SSH-2.0-OpenSSH_9.2"
+
+    def talk(
+        self,
+        target: Target,
+        conversation: Callable[[Talk], Answer],
+        *,
+        deadline: Deadline | None = None,
+    ) -> Answer:
+        return conversation(Talk(self, deadline=Deadline.after(20), max_bytes=1_000_000))
+
+    def run(  # type: ignore[override]  # here it stands for a transport
+        self, command: Command, *, deadline: Deadline, max_bytes: int
     ) -> CommandResult:
-        token = command.end.split(b" ")[0].decode()
+        token = replies.token(command).decode()
         stdout = f"{token} begin\n{self._table}{token} end {self._end}\n".encode()
         started = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
         return CommandResult(stdout, self._stderr, self._status, started, 0.25, True)
+
+    def close(self) -> None: ...
 
 
 def remote(sudo: Sudo = Sudo.NONE) -> Target:
@@ -53,7 +67,16 @@ def test_this_very_machine_gives_its_table() -> None:
     observation = runner.observe(Target("controller"))
     assert observation.failure is None
     assert observation.tool in ("netstat", "ss")
-    assert observation.command == commands.LINES["sockets"]
+    assert observation.command.split()[1:] in (["-antuwpW"], ["-antuwp"])
+    assert observation.tables == ()
+
+
+def test_this_very_machine_gives_every_table() -> None:
+    observation = runner.observe(Target("controller"), tables=True)
+    assert observation.failure is None
+    assert [(each.table, each.failure) for each in observation.tables] == [
+        (table, None) for table in Table
+    ]
 
 
 def test_the_runner_needs_no_django() -> None:
@@ -65,19 +88,33 @@ def test_the_runner_needs_no_django() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
-def test_windows_is_said_to_be_unsupported_and_nothing_is_tried() -> None:
-    target = Target("win1", "192.0.2.1", platform=Platform.WINDOWS, login=Login("a", "b"))
-    observation = runner.observe(target)
-    assert observation.failure is not None
-    assert observation.failure.code is Code.UNSUPPORTED
-    assert observation.command == ""
-
-
 @pytest.mark.parametrize("platform", [Platform.AUTO, Platform.LINUX, Platform.BSD, Platform.MACOS])
-def test_every_other_platform_gets_the_posix_line(platform: Platform) -> None:
+def test_every_platform_with_a_shell_gets_the_posix_line(platform: Platform) -> None:
     target = Target("web1", platform=platform, login=Login("a", "b"))
-    observation = runner.observe(target, pool=Answers(HEADER, "0 0 none netstat -W /x"))
-    assert observation.command == commands.LINES["sockets"]
+    end = "0 0 none netstat -antuwpW /bin/netstat"
+    observation = runner.observe(target, pool=Answers(HEADER, end))
+    assert (observation.failure, observation.command) == (None, "/bin/netstat -antuwpW")
+
+
+@pytest.mark.parametrize(
+    ("sudo", "command"),
+    [
+        (Sudo.NONE, "/bin/netstat -antuwpW"),
+        (Sudo.NOPASSWD, "sudo -n /bin/netstat -antuwpW"),
+        (Sudo.PASSWORD, "sudo /bin/netstat -antuwpW"),
+    ],
+)
+def test_an_observation_says_what_ran(sudo: Sudo, command: str) -> None:
+    assert observed("0 0 x netstat -antuwpW /bin/netstat", sudo=sudo).command == command
+
+
+def test_what_ran_is_printable_whatever_the_host_calls_it() -> None:
+    observation = observed("0 0 x netstat \x1b[31m \x07/bin/<b>")
+    assert observation.command.isprintable()
+
+
+def test_where_nothing_said_what_ran_it_is_the_line_that_was_sent() -> None:
+    assert observed("").command == commands.LINES["sockets"]
 
 
 @pytest.mark.parametrize(
@@ -149,36 +186,6 @@ def test_a_netstat_that_fails_under_sudo_is_no_refusal() -> None:
 def test_notes_are_decoded_and_capped() -> None:
     pool = Answers(HEADER, "0 0 none ss - /bin/ss", stderr=b"\x1b[31m\xff\0" + b"x" * 99_999)
     notes = runner.observe(remote(), pool=pool).notes
-    assert len(notes) == runner.NOTES_MAX_CHARS
+    assert len(notes) == posix.NOTES_MAX_CHARS
     assert "\x1b" not in notes
     assert "\0" not in notes
-
-
-@pytest.mark.parametrize(
-    ("privilege", "table", "status", "detail"),
-    [
-        (Privilege.USER, HEADER + SEEN + WAITING, "ok", "user: 0 of 1 rows lack a PID"),
-        (
-            Privilege.USER,
-            HEADER + SEEN + HIDDEN + WAITING,
-            "failed",
-            "user: 1 of 2 rows lack a PID",
-        ),
-        (Privilege.SUDO, HEADER + SEEN + HIDDEN, "ok", "sudo: 1 of 2 rows lack a PID"),
-        (Privilege.ROOT, HEADER, "ok", "root: 0 of 0 rows lack a PID"),
-    ],
-)
-def test_hidden_processes_are_counted_among_sockets_that_have_one(
-    privilege: Privilege, table: str, status: str, detail: str
-) -> None:
-    when = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
-    step = runner._pids(Observation(when, 0.1, privilege=privilege, text=table))
-    assert (step.status.value, step.detail) == (status, detail)
-    assert step.code is (Code.PERMISSION_LIMITED if status == "failed" else None)
-
-
-def test_a_test_of_this_very_machine_reaches_the_tool() -> None:
-    test = runner.test_connection(Target("controller"))
-    assert [step.name for step in test.steps] == list(runner.StepName)
-    assert test.usable
-    assert test.observation is not None

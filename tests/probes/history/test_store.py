@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from django.db import connections
@@ -285,6 +286,10 @@ def test_rows_without_a_pid_count_only_where_there_should_be_one(host: Host, usi
 
     as_root = store.save(host, observed(2, hidden, privilege=Privilege.ROOT), using=using)
     assert (as_root.without_pid, as_root.code) == (1, "")
+
+    told = replace(observed(3, hidden, privilege=Privilege.ROOT), tool="proc")
+    by_the_kernel = store.save(host, told, using=using)
+    assert (by_the_kernel.without_pid, by_the_kernel.code) == (1, Code.PERMISSION_LIMITED)
 
 
 @both_databases

@@ -15,12 +15,12 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from hosts.target import Login, Sudo, Target
-from probes import runner
+from hosts.target import Login, Platform, Sudo, Target
+from probes import posix, runner
 from probes.observation import Code, Observation, Privilege
 from probes.transports import ssh
-from probes.transports.base import Command, CommandResult, ConnectionBroken, Deadline
-from probes.transports.pool import Pool
+from probes.transports.base import Command, CommandResult, ConnectionBroken, Deadline, Talk
+from probes.transports.pool import Answer, Pool
 from tests import hostile_ssh
 from tests.hostile_ssh import GOOD_END, TABLE, RawServer, ScriptedServer, Session
 from tests.probes.transports.conftest import Probe
@@ -222,10 +222,15 @@ class OneConnection(Pool):
         super().__init__()
         self._one = ssh.connect(target, deadline=Deadline.after(20))
 
-    def run(
-        self, target: Target, command: Command, *, deadline: Deadline | None = None
-    ) -> CommandResult:
-        return self._one.run(command, deadline=Deadline.after(20), max_bytes=target.max_bytes)
+    def talk(
+        self,
+        target: Target,
+        conversation: Callable[[Talk], Answer],
+        *,
+        deadline: Deadline | None = None,
+    ) -> Answer:
+        limit = Deadline.after(20)
+        return conversation(Talk(self._one, deadline=limit, max_bytes=target.max_bytes))
 
     def close_all(self) -> None:
         self._one.close()
@@ -313,7 +318,7 @@ def test_both_streams_at_once_are_read_at_once(probe: Probe) -> None:
     with ScriptedServer(both) as server:
         observation = probe(server.target(deadline_s=20.0))
     assert observation.failure is None
-    assert len(observation.notes) == runner.NOTES_MAX_CHARS
+    assert len(observation.notes) == posix.NOTES_MAX_CHARS
 
 
 def test_a_server_that_takes_no_input_is_not_waited_for(probe: Probe) -> None:
@@ -341,7 +346,7 @@ def test_what_is_typed_arrives_byte_for_byte(probe: Probe) -> None:
 
     with ScriptedServer(asks) as server:
         login = Login("ops", "right", sudo=Sudo.PASSWORD, sudo_password=secret)
-        observation = probe(server.target(login=login))
+        observation = probe(server.target(login=login, platform=Platform.LINUX))
     assert typed == [secret.encode() + b"\n", b""]
     assert secret not in repr(observation)
 
@@ -524,7 +529,7 @@ def test_a_defect_is_reported_without_what_it_said(
     def breaks(*_args: object, **_named: object) -> CommandResult:
         raise KeyError(secret)
 
-    monkeypatch.setattr(Pool, "run", breaks)
+    monkeypatch.setattr(Pool, "talk", breaks)
     observation = probe(Target("web1", login=Login("ops", secret)))
     assert observation.failure is not None
     assert (observation.failure.code, observation.failure.detail) == (

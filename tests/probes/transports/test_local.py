@@ -42,6 +42,18 @@ def test_a_marker_whose_line_is_cut_is_not_complete() -> None:
     assert not result.complete
 
 
+def test_a_command_without_a_marker_is_complete_by_its_end_and_status() -> None:
+    transport = LocalTransport()
+    result = transport.run(
+        Command("echo half; exit 3"), deadline=Deadline.after(20), max_bytes=1000
+    )
+    assert (result.stdout, result.exit_status, result.complete) == (b"half\n", 3, True)
+    killed = transport.run(
+        Command("echo half; kill -9 $$"), deadline=Deadline.after(20), max_bytes=1000
+    )
+    assert (killed.stdout, killed.exit_status, killed.complete) == (b"half\n", None, False)
+
+
 def test_the_deadline_ends_the_whole_process_group(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     line = f"echo partial; sleep 3600 & echo $! $$ >{pids}; wait"

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hosts.target import Login, Pin, Sudo, Target, Trust
-from probes import commands, runner
+from probes import connection_test
+from probes.connection_test import ConnectionTest
 from probes.observation import Code, Observation, Privilege
 from probes.transports import keys, ssh
 from probes.transports.base import Deadline, TransportError
@@ -43,7 +44,7 @@ def test_a_key_gives_the_table(sshd: Sshd, probe: Probe) -> None:
     assert observation.text == SMALL_TABLE
     assert observation.raw == SMALL_TABLE.encode()
     assert (observation.tool, observation.wide) == ("netstat", True)
-    assert observation.command == commands.LINES["sockets"]
+    assert observation.command.endswith("/bin/netstat -antuwpW")
     expected = Privilege.ROOT if os.getuid() == 0 else Privilege.USER
     assert observation.privilege is expected
 
@@ -316,8 +317,12 @@ def test_ss_is_used_where_netstat_is_missing(sshd_with: Callable[..., Sshd], pro
     assert (observation.tool, observation.text, observation.wide) == ("ss", table, False)
 
 
-def test_both_missing_is_said(sshd_with: Callable[..., Sshd], probe: Probe) -> None:
-    assert code_of(probe(sshd_with().target())) is Code.NETSTAT_MISSING
+def test_the_kernel_is_asked_where_both_are_missing(
+    sshd_with: Callable[..., Sshd], probe: Probe
+) -> None:
+    observation = probe(sshd_with().target())
+    assert observation.tool == "proc"
+    assert observation.raw.startswith(b"==> /proc/net/tcp <==\n")
 
 
 def test_rubbish_is_not_understood_and_kept(sshd_with: Callable[..., Sshd], probe: Probe) -> None:
@@ -503,12 +508,12 @@ def test_many_connections_opened_and_closed_leave_nothing(sshd: Sshd) -> None:
 # test_connection
 
 
-def steps_of(test: runner.ConnectionTest) -> list[tuple[str, str, str]]:
+def steps_of(test: ConnectionTest) -> list[tuple[str, str, str]]:
     return [(step.name.value, step.status.value, step.code or "") for step in test.steps]
 
 
 def test_the_steps_of_a_good_host(sshd: Sshd) -> None:
-    test = runner.test_connection(sshd.target())
+    test = connection_test.test_connection(sshd.target())
     assert steps_of(test) == [
         ("reachable", "ok", ""),
         ("host_key", "ok", ""),
@@ -518,18 +523,18 @@ def test_the_steps_of_a_good_host(sshd: Sshd) -> None:
     ]
     assert test.usable
     assert test.steps[1].detail.startswith("SHA256:")
-    assert test.steps[3].detail.endswith("/bin/netstat")
+    assert test.steps[3].detail.endswith("/bin/netstat -antuwpW")
 
 
 def test_the_steps_stop_where_the_host_does(
     sshd: Sshd, sshd_with: Callable[..., Sshd], tmp_path: Path
 ) -> None:
-    closed = runner.test_connection(sshd.target(port=free_port()))
+    closed = connection_test.test_connection(sshd.target(port=free_port()))
     assert steps_of(closed)[:2] == [
         ("reachable", "failed", "connection_refused"),
         ("host_key", "not_reached", ""),
     ]
-    unknown = runner.test_connection(sshd.target(pins=()))
+    unknown = connection_test.test_connection(sshd.target(pins=()))
     assert steps_of(unknown)[:3] == [
         ("reachable", "ok", ""),
         ("host_key", "failed", "host_key_unknown"),
@@ -537,16 +542,16 @@ def test_the_steps_stop_where_the_host_does(
     ]
     assert unknown.offered_key is not None
     stranger = Login(sshd.user, private_key=make_key(tmp_path / "stranger"))
-    refused = runner.test_connection(sshd.target(login=stranger))
+    refused = connection_test.test_connection(sshd.target(login=stranger))
     assert steps_of(refused)[1:4] == [
         ("host_key", "ok", ""),
         ("login", "failed", "login_failed"),
         ("tool", "not_reached", ""),
     ]
-    bare = runner.test_connection(sshd_with().target())
-    assert steps_of(bare)[2:] == [
+    odd = connection_test.test_connection(sshd_with(netstat="echo no table").target())
+    assert steps_of(odd)[2:] == [
         ("login", "ok", ""),
-        ("tool", "failed", "netstat_missing"),
+        ("tool", "failed", "not_understood"),
         ("pids", "not_reached", ""),
     ]
-    assert not any(test.usable for test in (closed, unknown, refused, bare))
+    assert not any(test.usable for test in (closed, unknown, refused, odd))

@@ -1,0 +1,149 @@
+"""What the framed output of a command says, taken apart.
+
+Place in the data's way: bytes of a CommandResult in, the sockets' table and the other tables out.
+Pure. Knows no dialect: it only undoes what the lines of ``probes.commands`` do.
+
+A reply looks like this, with TOKEN for the marker::
+
+    (whatever the login shell prints by itself)
+    TOKEN begin
+    Active Internet connections (servers and established)
+    ...
+    TOKEN end 0 1000 none netstat -antuwpW /usr/bin/netstat
+    TOKEN table interfaces netstat
+    TOKEN status 127
+    TOKEN table interfaces ip
+    1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536
+    ...
+    TOKEN status 0
+    TOKEN done
+
+``end`` is followed by the tool's exit status, the user id, how sudo was used, the tool (netstat,
+ss, proc, none or running), its options and its path. ``TOKEN next`` stands between two attempts
+where the first tool knew not the options. What follows ``end`` is there only where the other
+tables were asked for: each attempt at a table with its tool, and the status it ended with.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+
+from probes.observation import Table
+from probes.transports.base import Command
+
+_MAX_FIELDS_BYTES = 4096
+"""Of the line that ends a table: it is short, or not ours."""
+
+_MAX_MARKS = 100
+"""Of attempts at tables; a whole reply has at most 24."""
+
+_TOOLS = frozenset({"netstat", "ss", "proc", "running"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The sockets' part of an output."""
+
+    table: bytes = field(repr=False)
+    """Standard output of the last tool that ran: an earlier one knew not the options."""
+    exit_status: int
+    """Of the last tool that ran; 127 where none was found or sudo is missing."""
+    uid: int | None
+    """User id of the login, before sudo."""
+    tool: str
+    """``netstat``, ``ss``, ``proc`` (files of /proc/net), ``none`` (all missing) or ``running``
+    (an earlier one hangs)."""
+    options: str
+    """As given to the tool; with a ``W`` or ``v``, netstat left no address cut."""
+    path: str
+
+    @property
+    def wide(self) -> bool:
+        """Whether netstat was asked not to cut addresses: ``-W``, on OpenBSD and NetBSD ``-v``."""
+        return self.tool == "netstat" and not {"W", "v"}.isdisjoint(self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One tool's go at one of the other tables."""
+
+    table: Table
+    tool: str
+    """netstat, ip, nstat or proc."""
+    output: bytes = field(repr=False)
+    exit_status: int | None
+    """None where the output ended before the tool did."""
+
+
+def token(command: Command) -> bytes:
+    """The random marker of a framed command."""
+    return command.end.split(b" ")[0]
+
+
+def read(command: Command, stdout: bytes) -> Reply | None:
+    """The sockets' part; None where its frame is missing or not as we made it.
+
+    It may be there and whole although the output was cut off after it.
+    """
+    end = token(command) + b" end "
+    end_at = stdout.find(end)
+    if end_at < 0:
+        return None
+    fields_at = end_at + len(end)
+    fields, newline, _rest = stdout[fields_at : fields_at + _MAX_FIELDS_BYTES].partition(b"\n")
+    words = fields.decode("utf-8", "replace").split(" ", 5)
+    if not newline or len(words) != 6 or not _is_number(words[0]):
+        return None
+    exit_status, uid, _how, tool, options, path = words
+    return Reply(
+        table=stdout[_table_at(command, stdout, end_at) : end_at],
+        exit_status=int(exit_status),
+        uid=int(uid) if _is_number(uid) else None,
+        tool=tool if tool in _TOOLS else "none",
+        options=options[:20],
+        path=path[:200],
+    )
+
+
+def attempts(command: Command, stdout: bytes) -> list[Attempt]:
+    """Each attempt at the other tables, in order, as far as the output goes."""
+    marks = re.compile(
+        re.escape(token(command))
+        + rb" (?:table ([a-z]{1,20}) ([a-z]{1,20})|status ([0-9]{1,10})|done)\n"
+    )
+    found: list[Attempt] = []
+    begun: re.Match[bytes] | None = None
+    # The host knows the marker, so it may print as many as it likes.
+    for mark in itertools.islice(marks.finditer(stdout), _MAX_MARKS):
+        if begun is not None:
+            found += _attempt(begun, stdout[begun.end() : mark.start()], mark[3])
+        begun = mark if mark[1] else None
+    if begun is not None:
+        found += _attempt(begun, stdout[begun.end() :], None)
+    return found
+
+
+def _attempt(begun: re.Match[bytes], output: bytes, status: bytes | None) -> list[Attempt]:
+    name, tool = begun[1].decode("ascii"), begun[2].decode("ascii")
+    if name not in list(Table):
+        return []
+    return [Attempt(Table(name), tool, output, int(status) if status else None)]
+
+
+def unframed(command: Command, stdout: bytes) -> bytes:
+    """What the host printed after our first marker, of an output that is not whole."""
+    return stdout[_table_at(command, stdout, len(stdout)) :]
+
+
+def _table_at(command: Command, stdout: bytes, end_at: int) -> int:
+    for marker in (token(command) + b" next\n", token(command) + b" begin\n"):
+        at = stdout.rfind(marker, 0, end_at)
+        if at >= 0:
+            return at + len(marker)
+    return 0
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 10
