@@ -74,12 +74,24 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("LANGUAGE_CODE", "str", "en", "Default language: en, zh-hans or zh-hant."),
     Variable("LOG_LEVEL", "str", "INFO", "DEBUG, INFO, WARNING or ERROR."),
     Variable("PROBE_INTERVAL_S", "int", 60, "Seconds between probes of a host without its own."),
+    Variable(
+        "PROBE_TABLES_MINUTES",
+        "int",
+        10,
+        "Minutes between probes that also take routes, interfaces, protocol counters and multicast "
+        "groups. 0: never.",
+    ),
     Variable("PROBE_DEADLINE_S", "int", 30, "Seconds one probe may take from connect to end."),
     Variable(
         "PROBE_MAX_BYTES", "int", 32 * 1024 * 1024, "Bytes of output after which a probe fails."
     ),
     Variable("PROBE_THREADS", "int", 20, "Hosts one worker process probes at the same time."),
-    Variable("RETENTION_DAYS", "int", 90, "Days that closed sockets and snapshots are kept."),
+    Variable(
+        "RETENTION_DAYS",
+        "int",
+        90,
+        "Days that closed sockets, snapshots, former network tables and counters are kept.",
+    ),
     Variable("RAW_RETENTION_DAYS", "int", 14, "Days that raw output of failed probes is kept."),
 )
 

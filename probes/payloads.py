@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from django.http import StreamingHttpResponse
@@ -18,9 +18,20 @@ from django.utils.translation import gettext
 
 from hosts.models import Host
 from netadmin import csvfile
-from probes.history.queries import HostRow, IpRow, PortRow, Series, SocketRow
-from probes.models import Schedule, Snapshot
+from probes.history.queries import (
+    CounterRow,
+    HostRow,
+    InterfaceRow,
+    IpRow,
+    PortRow,
+    Reading,
+    Series,
+    SocketRow,
+    Traffic,
+)
+from probes.models import Schedule, Snapshot, TableStatus
 from probes.observation import EXPLANATIONS, Code
+from probes.parsers.records import INTERFACE_COUNTERS, Interface, Membership, Route
 from probes.status import Status
 
 CONNECTION: Final = (
@@ -54,6 +65,10 @@ PORT: Final = (
 )
 IP: Final = ("ip", "scope", "total", "by_state", "local_ports")
 STATE: Final = ("state", "sockets")
+ROUTE: Final = Route._fields
+INTERFACE: Final = (*Interface._fields, *(f"{name}_per_s" for name in INTERFACE_COUNTERS))
+PROTOCOL_COUNTER: Final = ("protocol", "counter", "value", "per_second")
+MEMBERSHIP: Final = Membership._fields
 SNAPSHOT: Final = (
     "id",
     "host",
@@ -143,14 +158,74 @@ def timeline(series: Series) -> dict[str, Any]:
     }
 
 
-def timeline_rows(series: Series) -> tuple[list[str], Iterator[list[Any]]]:
+def timeline_rows(series: Series | Traffic) -> tuple[list[str], Iterator[list[Any]]]:
     """The same as columns: header and rows."""
-    columns = list(series.series.values())
+    columns: list[Sequence[float | None]] = list(series.series.values())
     rows = (
         [dt.datetime.fromtimestamp(at, tz=dt.UTC), *(column[place] for column in columns)]
         for place, at in enumerate(series.times)
     )
     return ["time", *series.series], rows
+
+
+def route(row: Route) -> dict[str, Any]:
+    """A row of a routing table."""
+    return row._asdict() | {"marks": list(row.marks)}
+
+
+def interface(row: InterfaceRow) -> dict[str, Any]:
+    """An interface with its totals, and what it does per second."""
+    it = row.interface
+    return {
+        **it._asdict(),
+        "addresses": list(it.addresses),
+        "flags": list(it.flags),
+        **{f"{name}_per_s": _rounded(row.rates[name]) for name in INTERFACE_COUNTERS},
+    }
+
+
+def protocol_counter(row: CounterRow) -> dict[str, Any]:
+    """A counter of a protocol."""
+    return row._asdict() | {"per_second": _rounded(row.per_second)}
+
+
+def membership(row: Membership) -> dict[str, Any]:
+    """A multicast group that an interface joined."""
+    return row._asdict()
+
+
+def reading(of: Reading[Any]) -> dict[str, Any] | None:
+    """Of when one of the other tables is, and how it was read; None where none is known."""
+    if of.taken_at is None:
+        return None
+    return {
+        "taken_at": time(of.taken_at),
+        "first_seen": time(of.first_seen),
+        "last_seen": time(of.last_seen),
+        "tool": of.tool or None,
+        "rows": of.printed,
+        "over_s": _rounded(of.over_s),
+    }
+
+
+def table_failure(status: TableStatus | None) -> dict[str, Any] | None:
+    """Why the newest attempt at a table gave none, and how to mend it; None where it did."""
+    if status is None or not status.code:
+        return None
+    title, hint = EXPLANATIONS[Code(status.code)]
+    return {
+        "code": status.code,
+        "at": time(status.attempted_at),
+        "since": time(status.failing_since),
+        "title": gettext(title),
+        "hint": gettext(hint),
+        "detail": status.detail,
+    }
+
+
+def traffic(series: Traffic) -> dict[str, Any]:
+    """What an interface did per second: times since 1970, a list of the same length by name."""
+    return {"times": series.times, "series": series.series, "step_s": series.step_s}
 
 
 def snapshot(stored: Snapshot) -> dict[str, Any]:
@@ -256,6 +331,10 @@ def csv(
     return csvfile.answer(
         name, header, ([_cell(row.get(column)) for column in header] for row in rows)
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _cell(value: Any) -> Any:

@@ -98,10 +98,18 @@ def postpone(host: Host, token: str) -> None:
     )
 
 
-def finish(host: Host, token: str, snapshot: Snapshot, *, cause: Code | None = None) -> None:
+def finish(
+    host: Host,
+    token: str,
+    snapshot: Snapshot,
+    *,
+    cause: Code | None = None,
+    tables_at: dt.datetime | None = None,
+) -> None:
     """Book a stored probe: next due time, failures in a row, pause, end of the lease.
 
-    ``cause`` is the jump host's own code where that failed. Does nothing where the lease went to
+    ``cause`` is the jump host's own code where that failed. ``tables_at`` is given where the
+    probe's command took, or tried to take, the other tables. Does nothing where the lease went to
     another meanwhile. A request made after this probe began stays open.
     """
     now = timezone.now()
@@ -111,6 +119,8 @@ def finish(host: Host, token: str, snapshot: Snapshot, *, cause: Code | None = N
         if schedule is None:
             return
         schedule.lease_until, schedule.lease_token = None, ""
+        if tables_at is not None:
+            schedule.tables_at = tables_at
         if schedule.requested_at is not None and schedule.requested_at <= snapshot.taken_at:
             schedule.requested_at, schedule.requested_by = None, ""
         if snapshot.outcome in (Outcome.OK, Outcome.LIMITED, Outcome.LATE):
@@ -129,6 +139,21 @@ def finish(host: Host, token: str, snapshot: Snapshot, *, cause: Code | None = N
         if schedule.requested_at is not None:
             schedule.next_probe_at = now
         schedule.save()
+
+
+def tables_due(host: Host, schedule: Schedule) -> bool:
+    """Whether the next probe of ``host`` should take the other tables as well.
+
+    They are due each PROBE_TABLES_MINUTES, at the probe nearest to that time, and whenever somebody
+    asks for a probe; never where the setting is 0.
+    """
+    period_s = settings.PROBE_TABLES_MINUTES * 60
+    if period_s <= 0:
+        return False
+    if schedule.tables_at is None or schedule.requested_at is not None:
+        return True
+    slack_s = min(host.effective_interval_s, period_s) / 2
+    return (timezone.now() - schedule.tables_at).total_seconds() >= period_s - slack_s
 
 
 def request_probe(host: Host, by: str) -> Schedule:

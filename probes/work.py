@@ -21,7 +21,7 @@ from hosts import keys, secrets
 from hosts.models import Host, JumpLoop, MissingCredential
 from hosts.target import Target
 from probes import runner, schedule
-from probes.history import store
+from probes.history import store, tables
 from probes.models import Snapshot
 from probes.observation import Code, Failure, Observation
 from probes.transports.pool import Pool
@@ -51,23 +51,24 @@ def probe_batch(host_ids: list[int], token: str, *, lane: schedule.Lane) -> int:
         schedule.host_ids_in_order(host_ids)
     )
     waiting = iter(hosts.values())
-    running: dict[Future[Observation | None], Host] = {}
+    running: dict[Future[Observation | None], tuple[Host, bool]] = {}
     stored = 0
     while True:
         for host in _take(waiting, settings.PROBE_THREADS - len(running)):
-            future = _begin(host, token, lane=lane)
+            due = schedule.tables_due(host, host.schedule)
+            future = _begin(host, token, lane=lane, tables=due)
             if future is not None:
-                running[future] = host
+                running[future] = host, due
         if not running:
             return stored
         done, _pending = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
-            host = running.pop(future)
+            host, due = running.pop(future)
             observation = future.result()
             if observation is None:
                 schedule.release(host.pk, token)
             else:
-                stored += _store(host, token, observation)
+                stored += _store(host, token, observation, asked_for_tables=due)
 
 
 def probe_one(host: Host, token: str) -> Snapshot:
@@ -75,20 +76,42 @@ def probe_one(host: Host, token: str) -> Snapshot:
     target = _target(host)
     if isinstance(target, Observation):
         return save(host, token, target)
-    return save(host, token, runner.observe(target, pool=pool()))
+    # Somebody waits for all there is to know.
+    due = settings.PROBE_TABLES_MINUTES > 0
+    return save(host, token, runner.observe(target, pool=pool(), tables=due), asked_for_tables=due)
 
 
-def save(host: Host, token: str, observation: Observation) -> Snapshot:
-    """Store an observation, remember a host key it met, and book the probe."""
+def save(
+    host: Host, token: str, observation: Observation, *, asked_for_tables: bool = False
+) -> Snapshot:
+    """Store an observation, remember a host key it met, and book the probe.
+
+    The other tables are stored apart from the sockets: trouble with them never costs the probe.
+    Where a command was run that should have brought them, they are booked as taken however it
+    ended, so that a host which hangs over them is not asked each time.
+    """
     failure = observation.failure
     if failure is not None and failure.offered_key is not None:
         keys.offered(failure.offered_key)
     snapshot = store.save(host, observation, login_version=host.login_version)
-    schedule.finish(host, token, snapshot, cause=failure.cause if failure else None)
+    try:
+        tables.save(host, observation)
+    except Exception:
+        logger.exception("storing the network tables of host %s failed", host.pk)
+    tried = asked_for_tables and bool(observation.command or observation.tables)
+    schedule.finish(
+        host,
+        token,
+        snapshot,
+        cause=failure.cause if failure else None,
+        tables_at=observation.taken_at if tried else None,
+    )
     return snapshot
 
 
-def _begin(host: Host, token: str, *, lane: schedule.Lane) -> Future[Observation | None] | None:
+def _begin(
+    host: Host, token: str, *, lane: schedule.Lane, tables: bool
+) -> Future[Observation | None] | None:
     """Put one host on the network; None where there is nothing to wait for."""
     if schedule.is_paused(host.schedule, host):
         schedule.postpone(host, token)
@@ -99,14 +122,14 @@ def _begin(host: Host, token: str, *, lane: schedule.Lane) -> Future[Observation
     if isinstance(target, Observation):
         _store(host, token, target)
         return None
-    return _executor(lane).submit(_observe, target, time.monotonic())
+    return _executor(lane).submit(_observe, target, time.monotonic(), tables=tables)
 
 
-def _observe(target: Target, queued_at: float) -> Observation | None:
+def _observe(target: Target, queued_at: float, *, tables: bool) -> Observation | None:
     """Runs in the fan-out's threads; no database here."""
     if time.monotonic() - queued_at > START_GRACE_S:
         return None
-    return runner.observe(target, pool=pool())
+    return runner.observe(target, pool=pool(), tables=tables)
 
 
 def _target(host: Host) -> Target | Observation:
@@ -122,10 +145,12 @@ def _target(host: Host) -> Target | Observation:
     return Observation(taken_at=timezone.now(), duration_s=0.0, failure=failure)
 
 
-def _store(host: Host, token: str, observation: Observation) -> int:
+def _store(
+    host: Host, token: str, observation: Observation, *, asked_for_tables: bool = False
+) -> int:
     """Save without letting one host's trouble end the batch; its lease then expires."""
     try:
-        save(host, token, observation)
+        save(host, token, observation, asked_for_tables=asked_for_tables)
     except Exception:
         logger.exception("storing a probe of host %s failed", host.pk)
         return 0

@@ -18,12 +18,23 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Length
 
 from hosts.models import Host
 from probes.history import partitions
-from probes.models import ClosedSocket, LastText, OpenSocket, RawOutput, Schedule, Snapshot
+from probes.models import (
+    ClosedSocket,
+    CounterSample,
+    LastText,
+    NetworkTable,
+    OpenSocket,
+    RawOutput,
+    Schedule,
+    Snapshot,
+    TableStatus,
+)
+from probes.observation import Table
 
 BATCH_ROWS = 2_000
 """About 10 ms of deleting."""
@@ -31,6 +42,14 @@ BATCH_ROWS = 2_000
 RAW_HOST_MAX_BYTES = 64 * 1024 * 1024
 """Packed raw output kept for one host, the newest first: a host that prints noise each minute
 fills no disk."""
+
+TABLES_HOST_MAX_BYTES = 256 * 1024 * 1024
+"""Packed contents and counters kept for one host, each kind, the newest first: a host whose long
+tables are others each time fills no disk either."""
+
+LARGE_SAMPLE_BYTES = 8 * 1024
+"""A host whose newest sample of counters is larger has its samples added up: some 100 interfaces.
+Smaller ones stay under TABLES_HOST_MAX_BYTES for years."""
 
 
 @dataclass(slots=True)
@@ -42,6 +61,8 @@ class Pruned:
     closed_sockets: int = 0
     """On SQLite; on PostgreSQL they go with their partition, uncounted."""
     open_sockets: int = 0
+    network_tables: int = 0
+    counter_samples: int = 0
     partitions: int = 0
     partitions_in_use: int = 0
     """Partitions that queries held: dropped by the next call."""
@@ -59,6 +80,7 @@ def prune(now: dt.datetime, using: str = "default") -> Pruned:
     _forget_removed(using, kept_since, pruned)
     _prune_raw(using, raw_since, pruned)
     _prune_snapshots(using, kept_since, pruned)
+    _prune_tables(using, kept_since, pruned)
     if connections[using].vendor == "postgresql":
         _drop_partitions(using, kept_since, pruned)
     else:
@@ -73,6 +95,7 @@ def _forget_removed(using: str, kept_since: dt.datetime, pruned: Pruned) -> None
         # First what the open sockets are compared with: should a probe still come, it rebuilds.
         LastText.objects.using(using).filter(host__in=gone).delete()
         Schedule.objects.using(using).filter(host__in=gone).update(latest=None, latest_whole=None)
+        TableStatus.objects.using(using).filter(host__in=gone).delete()
     for host_id in _host_ids(using, OpenSocket):
         host = Host.objects.using(using).filter(pk=host_id).first()
         if host is not None and (host.removed_at is None or host.removed_at >= kept_since):
@@ -84,20 +107,57 @@ def _prune_raw(using: str, raw_since: dt.datetime, pruned: Pruned) -> None:
     """Raw output past its age, then the oldest of hosts that have too much of it."""
     outputs = RawOutput.objects.using(using)
     pruned.raw_outputs += _delete(using, outputs.filter(snapshot__taken_at__lt=raw_since), "pk")
-    sizes = outputs.annotate(packed=Length("stdout_zstd"))
-    hosts = sizes.values("snapshot__host_id").annotate(all=Sum("packed"))
-    for found in list(hosts.filter(all__gt=RAW_HOST_MAX_BYTES)):
-        newest_first = sizes.filter(snapshot__host_id=found["snapshot__host_id"]).order_by(
-            "-snapshot__taken_at"
-        )
+    pruned.raw_outputs += _delete_too_much(
+        using,
+        outputs.annotate(
+            packed=Length("stdout_zstd"), owner=F("snapshot__host_id"), age=F("snapshot__taken_at")
+        ),
+        most_bytes=RAW_HOST_MAX_BYTES,
+    )
+
+
+def _prune_tables(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """Contents last seen and counters taken before the limit, then the oldest of hosts that have
+    too much of them; a host's newest whole tables stay, however old."""
+    contents, samples = NetworkTable.objects.using(using), CounterSample.objects.using(using)
+    statuses = TableStatus.objects.filter(host=OuterRef("host_id"), table=OuterRef("table"))
+    former = contents.filter(~Exists(statuses.filter(since=OuterRef("first_seen"))))
+    passed = samples.filter(~Exists(statuses.filter(taken_at=OuterRef("taken_at"))))
+    pruned.network_tables += _delete(using, former.filter(last_seen__lt=kept_since), "pk")
+    pruned.network_tables += _delete_too_much(
+        using,
+        former.annotate(packed=Length("content_zstd"), owner=F("host_id"), age=F("last_seen")),
+        most_bytes=TABLES_HOST_MAX_BYTES,
+    )
+    for host_id in _host_ids(using, CounterSample):
+        for table in (Table.INTERFACES, Table.PROTOCOLS):
+            rows = passed.filter(host_id=host_id, table=table.value)
+            pruned.counter_samples += _delete(using, rows.filter(taken_at__lt=kept_since), "pk")
+            sizes = rows.annotate(
+                packed=Length("counters_zstd"), owner=F("host_id"), age=F("taken_at")
+            )
+            # To add up all of a usual host's would mean to read the whole table each day.
+            newest = sizes.order_by("-taken_at").values_list("packed", flat=True).first()
+            if newest is not None and newest > LARGE_SAMPLE_BYTES:
+                pruned.counter_samples += _delete_too_much(
+                    using, sizes, most_bytes=TABLES_HOST_MAX_BYTES
+                )
+
+
+def _delete_too_much(using: str, rows: QuerySet[Any], *, most_bytes: int) -> int:
+    """Delete the oldest rows of each ``owner`` above so many bytes ``packed``; ``age`` orders."""
+    deleted = 0
+    for found in list(rows.values("owner").annotate(all=Sum("packed")).filter(all__gt=most_bytes)):
+        newest_first = rows.filter(owner=found["owner"]).order_by("-age")
         kept, too_much = 0, []
         for pk, packed in newest_first.values_list("pk", "packed"):
             kept += packed
-            if kept > RAW_HOST_MAX_BYTES:
+            if kept > most_bytes:
                 too_much.append(pk)
         for start in range(0, len(too_much), BATCH_ROWS):
-            batch = outputs.filter(pk__in=too_much[start : start + BATCH_ROWS])
-            pruned.raw_outputs += _delete(using, batch, "pk")
+            batch = rows.model._default_manager.filter(pk__in=too_much[start : start + BATCH_ROWS])
+            deleted += _delete(using, batch, "pk")
+    return deleted
 
 
 def _prune_snapshots(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
@@ -141,7 +201,9 @@ def _drop_partitions(using: str, kept_since: dt.datetime, pruned: Pruned) -> Non
             pruned.partitions_in_use += 1
 
 
-def _host_ids(using: str, model: type[OpenSocket] | type[ClosedSocket]) -> Iterator[int]:
+def _host_ids(
+    using: str, model: type[OpenSocket] | type[ClosedSocket] | type[CounterSample]
+) -> Iterator[int]:
     """Ids of the hosts that have rows, hopping along the index from one to the next."""
     last = -1
     while True:

@@ -31,6 +31,7 @@ TABS = (
     ("host_ports", gettext_lazy("Ports")),
     ("host_peers", gettext_lazy("Peers")),
     ("host_states", gettext_lazy("States")),
+    ("host_network", gettext_lazy("Network")),
     ("host_probes", gettext_lazy("Probes")),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from typing import Any
 
 import pytest
 import time_machine
@@ -356,3 +357,74 @@ def test_two_dispatchers_at_once_share_the_due_hosts_without_overlap() -> None:
         thread.join()
 
     assert sorted(taken) == sorted(expected)
+
+
+# --- the other tables -----------------------------------------------------------------------------
+
+
+def due_in(host: Host, *, minutes: float) -> bool:
+    """Whether the tables are due so long after they were taken now."""
+    row = schedule.ensure_one(host)
+    row.tables_at = timezone.now() - dt.timedelta(minutes=minutes)
+    return schedule.tables_due(host, row)
+
+
+def test_the_other_tables_of_a_new_host_are_due_at_once() -> None:
+    host = make_host()
+
+    assert schedule.tables_due(host, schedule.ensure_one(host))
+
+
+def test_the_other_tables_are_due_at_the_probe_nearest_to_their_time(settings: Any) -> None:
+    settings.PROBE_TABLES_MINUTES = 10
+    host = make_host(interval_s=60)
+    with time_machine.travel(NOW, tick=False):
+        assert not due_in(host, minutes=0)
+        assert not due_in(host, minutes=9)
+        # Probes come a moment early or late; they must not wait a whole interval for that.
+        assert due_in(host, minutes=9.9)
+        assert due_in(host, minutes=10)
+
+
+def test_a_host_probed_more_seldom_than_its_tables_are_due_brings_them_each_time(
+    settings: Any,
+) -> None:
+    settings.PROBE_TABLES_MINUTES = 10
+    with time_machine.travel(NOW, tick=False):
+        assert due_in(make_host(interval_s=3600), minutes=60)
+
+
+def test_the_other_tables_are_never_due_where_the_setting_is_0(settings: Any) -> None:
+    settings.PROBE_TABLES_MINUTES = 0
+    host = make_host()
+
+    assert not schedule.tables_due(host, schedule.ensure_one(host))
+    assert not schedule.tables_due(host, schedule.request_probe(host, by="anna"))
+
+
+def test_a_probe_that_somebody_asks_for_takes_the_other_tables_too() -> None:
+    host = make_host()
+    row = schedule.request_probe(host, by="anna")
+    row.tables_at = timezone.now()
+
+    assert schedule.tables_due(host, row)
+
+
+@pytest.mark.parametrize("outcome", ["whole", "failed"])
+def test_tables_that_were_tried_are_booked_however_the_probe_ended(outcome: str) -> None:
+    host = make_host()
+    token = schedule.claim_one(host)
+    assert token is not None
+    snapshot = whole(host) if outcome == "whole" else failed(host)
+
+    schedule.finish(host, token, snapshot, tables_at=NOW)
+
+    assert Schedule.objects.get().tables_at == NOW
+
+
+def test_a_probe_without_the_tables_leaves_their_time_alone() -> None:
+    host = make_host()
+    schedule.ensure_one(host)
+    Schedule.objects.update(tables_at=NOW)
+
+    assert probed(host, whole(host)).tables_at == NOW

@@ -14,8 +14,9 @@ from django.core.management import CommandError, call_command
 from hosts.models import Credential, Host, HostKey
 from netadmin.access.models import AuditEntry
 from probes import runner, schedule, work
+from probes.history.queries import network
 from probes.models import OpenSocket, Outcome, Schedule, Snapshot
-from probes.observation import Code
+from probes.observation import Code, Table
 from tests.servers import free_port
 from tests.sshd import Sshd
 
@@ -238,9 +239,9 @@ def test_many_hosts_are_on_the_network_at_once_but_no_more_than_allowed(
     together = threading.Barrier(3, timeout=20)
     observe = runner.observe
 
-    def slow(target: Any, *, pool: Any) -> Any:
+    def slow(target: Any, **options: Any) -> Any:
         together.wait()  # passes only while three are inside
-        return observe(dataclasses.replace(target), pool=pool)
+        return observe(dataclasses.replace(target), **options)
 
     monkeypatch.setattr(work.runner, "observe", slow)
 
@@ -278,3 +279,79 @@ def test_the_sockets_of_a_host_reached_through_a_jump_host_are_stored(
     probe_all()
 
     assert newest(host).outcome == Outcome.OK, newest(host).detail
+
+
+# --- the other tables -----------------------------------------------------------------------------
+
+
+def test_a_new_host_brings_its_other_tables_and_then_only_its_sockets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = Host.objects.create(name="here", address="localhost", is_local=True)
+    asked: list[bool] = []
+    observe = runner.observe
+
+    def noted(target: Any, *, tables: bool, **options: Any) -> Any:
+        asked.append(tables)
+        return observe(target, tables=tables, **options)
+
+    monkeypatch.setattr(work.runner, "observe", noted)
+
+    for _turn in range(3):
+        assert probe_all() == 1
+
+    assert asked == [True, False, False]
+    assert newest(host).outcome == Outcome.OK
+    found = network.status(host)
+    assert found.keys() == set(Table)
+    assert found[Table.INTERFACES].code == "", found[Table.INTERFACES].detail
+    assert "lo" in [row.interface.name for row in network.interfaces(host).rows]
+    assert network.protocols(host).rows
+
+
+def test_a_probe_by_command_brings_the_other_tables_each_time() -> None:
+    host = Host.objects.create(name="here", address="localhost", is_local=True)
+
+    call_command("probe", "here")
+    first = network.status(host)[Table.INTERFACES].attempted_at
+    call_command("probe", "here")
+
+    assert network.status(host)[Table.INTERFACES].attempted_at > first
+
+
+def test_the_setting_0_takes_no_other_table(settings: Any) -> None:
+    settings.PROBE_TABLES_MINUTES = 0
+    host = Host.objects.create(name="here", address="localhost", is_local=True)
+
+    probe_all()
+    call_command("probe", "here")
+
+    assert newest(host).outcome == Outcome.OK
+    assert network.status(host) == {}
+    assert Schedule.objects.get().tables_at is None
+
+
+def test_trouble_with_the_other_tables_costs_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host.objects.create(name="here", address="localhost", is_local=True)
+
+    def failing(*_arguments: Any, **_options: Any) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(work.tables, "save", failing)
+
+    assert probe_all() == 1
+    assert newest(host).outcome == Outcome.OK
+    row = Schedule.objects.get()
+    assert (row.lease_until, row.failures) == (None, 0)
+    # They are not asked for again at each probe for that.
+    assert row.tables_at == newest(host).taken_at
+
+
+def test_a_host_that_cannot_be_reached_is_asked_for_its_tables_when_it_is_back(
+    credential: Credential,
+) -> None:
+    Host.objects.create(name="dead", address="127.0.0.1", port=free_port(), credential=credential)
+
+    probe_all()
+
+    assert Schedule.objects.get().tables_at is None

@@ -1,4 +1,4 @@
-// Draws the series of the timeline route with uPlot; gaps stay gaps, failed probes are marked.
+// Draws the series of the timeline routes with uPlot; gaps stay gaps, failed probes are marked.
 "use strict";
 (() => {
   const COLOURS = {
@@ -10,6 +10,10 @@
     SYN_SENT: ["#7048e8", "#a68cff"],
     FIN_WAIT1: ["#0b7285", "#4fc3d4"],
     FIN_WAIT2: ["#2b8a8a", "#6fd6d0"],
+    rx_bytes: ["#1c6fb8", "#6cb4ee"],
+    rx_packets: ["#1c6fb8", "#6cb4ee"],
+    tx_bytes: ["#b8532a", "#f0986f"],
+    tx_packets: ["#b8532a", "#f0986f"],
   };
   const OTHERS = [["#5c636b", "#aab4bf"], ["#b8532a", "#f0986f"], ["#4c6ef5", "#91a7ff"], ["#868e46", "#c8cf8a"]];
   const dark = () => document.documentElement.dataset.bsTheme === "dark";
@@ -39,20 +43,43 @@
       since: new Date((until - Number(box.dataset.span)) * 1000).toISOString(),
       until: new Date(until * 1000).toISOString(),
     });
+    if (box.dataset.interface) query.set("interface", box.dataset.interface);
     const answer = await window.fetch(`${box.dataset.chart}?${query}`, { headers: { Accept: "application/json" } });
     const body = await answer.json();
     if (!body.success) throw new Error(body.message);
     return body.data;
   };
 
+  // A value per second in a readable unit: bytes by 1024, all else by 1000.
+  const perSecond = (unit) => (value) => {
+    if (value === null || value === undefined) return "—";
+    const step = unit === "bytes" ? 1024 : 1000;
+    const units = unit === "bytes" ? [" B", " KB", " MB", " GB", " TB"] : ["", " k", " M", " G", " T"];
+    let place = 0;
+    while (Math.abs(value) >= step && place < units.length - 1) {
+      value /= step;
+      place += 1;
+    }
+    return `${Math.abs(value) >= 100 || Number.isInteger(value) ? Math.round(value) : value.toFixed(1)}${units[place]}/s`;
+  };
+
+  // Steps of the axis that are round numbers in that unit.
+  const BINARY = Array.from({ length: 50 }, (_none, power) => 2 ** power);
+
   const draw = (box, data) => {
     const names = Object.keys(data.series).sort((a, b) => peak(data.series[b]) - peak(data.series[a]));
     const axis = token("--na-muted");
     const line = token("--na-line");
+    const words = JSON.parse(box.dataset.words || "{}");
+    const shown = box.dataset.unit ? perSecond(box.dataset.unit) : null;
+    const counts = { size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5] };
+    const rates = { size: 76, values: (_chart, values) => values.map(shown), ...(box.dataset.unit === "bytes" ? { incrs: BINARY } : {}) };
     let other = 0;
     const series = names.map((name) => {
       const pair = COLOURS[name] || OTHERS[other++ % OTHERS.length];
-      return { label: name, stroke: pair[dark() ? 1 : 0], width: 1.6, points: { show: data.times.length < 3 }, spanGaps: false };
+      const series = { label: words[name] || name, stroke: pair[dark() ? 1 : 0], width: 1.6, points: { show: data.times.length < 3 }, spanGaps: false };
+      if (shown) series.value = (_chart, value) => shown(value);
+      return series;
     });
     const zone = box.dataset.zone;
     const options = {
@@ -68,7 +95,7 @@
           [60, "{HH}:{mm}", "\n{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
           [1, "{HH}:{mm}:{ss}", "\n{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
         ] },
-        { stroke: axis, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5] },
+        { stroke: axis, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, ...(shown ? rates : counts) },
       ],
       scales: { y: { range: (_chart, _low, high) => [0, Math.max(1, Math.ceil((high || 1) * 1.05))] } },
       cursor: { points: { size: 6 } },

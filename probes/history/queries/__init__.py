@@ -7,6 +7,7 @@ about the hosts they are given. A query runs on the database its host or hosts c
 
 from __future__ import annotations
 
+from probes.history.queries.counters import TRAFFIC_BYS, Traffic, TrafficBy, traffic
 from probes.history.queries.fleet import (
     BARS,
     Bar,
@@ -16,6 +17,8 @@ from probes.history.queries.fleet import (
     overview,
     snapshots,
 )
+from probes.history.queries.network import Reading
+from probes.history.queries.network_rows import CounterRow, InterfaceRow
 from probes.history.queries.pages import Page
 from probes.history.queries.peers import IpRow, state_totals, states, top_ips
 from probes.history.queries.ports import PortRow, port_holders, ports
@@ -37,13 +40,19 @@ __all__ = [
     "MOST_POINTS",
     "SCOPES",
     "SORTS",
+    "TRAFFIC_BYS",
     "Bar",
+    "CounterRow",
     "HostRow",
+    "InterfaceRow",
     "IpRow",
     "Page",
     "PortRow",
+    "Reading",
     "Series",
     "SocketRow",
+    "Traffic",
+    "TrafficBy",
     "all_snapshots",
     "connections",
     "host_row",
@@ -57,4 +66,5 @@ __all__ = [
     "states",
     "timeline",
     "top_ips",
+    "traffic",
 ]

@@ -11,9 +11,22 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from hosts.models import Host
-from probes.history import partitions, retention, store
-from probes.models import ClosedSocket, LastText, OpenSocket, RawOutput, Schedule, Snapshot
+from probes.history import partitions, retention, store, tables
+from probes.history.queries import network
+from probes.models import (
+    ClosedSocket,
+    CounterSample,
+    LastText,
+    NetworkTable,
+    OpenSocket,
+    RawOutput,
+    Schedule,
+    Snapshot,
+    TableStatus,
+)
+from probes.observation import Table
 from tests.databases import POSTGRESQL, both_databases
+from tests.probes.history import tabled
 from tests.probes.history.played import (
     LISTENER,
     at,
@@ -217,3 +230,88 @@ def test_a_partition_that_is_being_read_is_left_for_the_next_call() -> None:
     pruned = retention.prune(at(30 * DAY_MIN), using)
     assert (pruned.partitions, pruned.partitions_in_use) == (2, 0)
     assert Schedule.objects.using(using).get().latest_whole is not None
+
+
+# --- the other tables -----------------------------------------------------------------------------
+
+
+def play_tables(host: Host, using: str, days: int) -> None:
+    """Every day another route, and counters of a network card that count on."""
+    for day in range(days):
+        route = (f"10.{day}.0.0", "192.0.2.254", "255.255.0.0", "UG", "eth0")
+        _routes, *others = tabled.usual(1_000_000 * (day + 1))
+        observation = tabled.seen(day * DAY_MIN, tabled.routes(route), *others)
+        tables.save(host, observation, using=using)
+
+
+@both_databases
+def test_former_tables_and_counters_go_and_the_rest_stays_exact(host: Host, using: str) -> None:
+    play_tables(host, using, 30)
+
+    pruned = retention.prune(at(30 * DAY_MIN), using)
+
+    assert (pruned.network_tables, pruned.counter_samples) == (20, 40)
+    days = [row.first_seen for row in NetworkTable.objects.using(using).filter(table="routes")]
+    assert sorted(days) == [at(day * DAY_MIN) for day in range(20, 30)]
+    for day in range(20, 30):
+        (row,) = network.routes(host, at=at(day * DAY_MIN)).rows
+        assert row.destination == f"10.{day}.0.0/16"
+    assert network.interfaces(host).rows[1].interface.rx_bytes == 30_000_000
+    assert network.interfaces(host, at=at(19 * DAY_MIN)).rows[1].interface.rx_bytes is None
+    assert retention.prune(at(30 * DAY_MIN), using) == retention.Pruned()
+
+
+@both_databases
+def test_the_newest_whole_tables_stay_however_old_they_are(host: Host, using: str) -> None:
+    play_tables(host, using, 2)
+    for day in (200, 300):
+        missing = [tabled.missing(table) for table in Table]
+        tables.save(host, tabled.seen(day * DAY_MIN, *missing), using=using)
+
+    retention.prune(at(400 * DAY_MIN), using)
+
+    assert [row.destination for row in network.routes(host).rows] == ["10.1.0.0/16"]
+    assert network.interfaces(host).rows[1].interface.rx_bytes == 2_000_000
+    assert network.protocols(host).rows
+    assert len(network.multicast(host).rows) == 3
+
+
+@both_databases
+def test_a_host_with_too_many_tables_loses_its_oldest(
+    host: Host, using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_tables(host, using, 8)
+    monkeypatch.setattr(retention, "TABLES_HOST_MAX_BYTES", 700)
+    monkeypatch.setattr(retention, "LARGE_SAMPLE_BYTES", 10)
+
+    retention.prune(at(8 * DAY_MIN), using)
+
+    contents = NetworkTable.objects.using(using).filter(table="routes").order_by("first_seen")
+    days = [row.first_seen for row in contents]
+    assert 1 < len(days) < 8
+    assert days == [at(day * DAY_MIN) for day in range(8 - len(days), 8)]
+    assert 2 < CounterSample.objects.using(using).count() < 16
+    assert network.interfaces(host).rows[1].rates["rx_bytes"] == pytest.approx(1_000_000 / 86_400)
+
+
+@both_databases
+def test_tables_of_a_host_removed_long_ago_go(host: Host, using: str) -> None:
+    play_tables(host, using, 1)
+    Host.objects.using(using).filter(pk=host.pk).update(removed_at=at(0))
+
+    retention.prune(at(5 * DAY_MIN), using)
+    assert TableStatus.objects.using(using).count() == 4
+    retention.prune(at(20 * DAY_MIN), using)
+
+    for model in (TableStatus, NetworkTable, CounterSample):
+        assert not model.objects.using(using).exists()
+
+
+@both_databases
+def test_tables_go_with_a_host_that_is_deleted(host: Host, using: str) -> None:
+    play_tables(host, using, 2)
+
+    Host.objects.using(using).get(pk=host.pk).delete()
+
+    for model in (TableStatus, NetworkTable, CounterSample):
+        assert not model.objects.using(using).exists()

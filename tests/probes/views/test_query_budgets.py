@@ -13,8 +13,10 @@ import pytest
 from django.test import Client
 
 from hosts.models import Host, HostGroup
+from probes.history import tables
 from probes.models import Snapshot
 from probes.observation import Code
+from tests.probes.history import tabled
 from tests.probes.history.played import LISTENER, line
 from tests.probes.views import fleet
 
@@ -39,6 +41,20 @@ def big(host: Host) -> Host:
     peers = [line("192.0.2.1:80", f"198.51.100.{n % 250}:{20_000 + n}") for n in range(300)]
     ports = [line(f"0.0.0.0:{n}", "0.0.0.0:*", "LISTEN", "9/x") for n in range(10_000, 10_100)]
     fleet.seen(host, 1, LISTENER, "an odd line", *peers, *ports)
+    veths = [tabled.interface(f"veth{n}", n * 1_000, n) for n in range(150)]
+    groups_joined = [("eth0", f"224.0.1.{n}") for n in range(150)]
+    routes = [(f"10.{n}.0.0", "192.0.2.254", "255.255.0.0", "UG", "eth0") for n in range(150)]
+    for minute in (0, 10):
+        tables.save(
+            host,
+            tabled.seen(
+                minute,
+                tabled.routes(*routes),
+                tabled.interfaces(*veths),
+                tabled.protocols(**{f"TcpCounter{n}": n for n in range(150)}),
+                tabled.multicast(*groups_joined),
+            ),
+        )
     return host
 
 
@@ -52,6 +68,10 @@ def big(host: Host) -> Host:
         ("/hosts/{host}/ports/", 4),
         ("/hosts/{host}/peers/", 6),
         ("/hosts/{host}/states/", 2),
+        ("/hosts/{host}/network/", 4),  # host, how it went, the table, slider
+        ("/hosts/{host}/network/?table=interfaces", 5),
+        ("/hosts/{host}/network/?table=protocols", 4),
+        ("/hosts/{host}/network/?table=multicast", 4),
         ("/hosts/{host}/probes/", 3),
         ("/snapshots/{snapshot}/", 5),
         ("/ports/", 3),

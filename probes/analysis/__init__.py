@@ -1,0 +1,1 @@
+"""What stored numbers mean: pure functions over the results of queries."""

@@ -1,0 +1,81 @@
+"""The network tables in a real browser: the chart of an interface, and pages without a script."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.utils import timezone
+
+from hosts.models import Host
+from probes.history import tables
+from tests.probes.history.tabled import interface, interfaces, routes, seen, usual
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture
+def host(fleet: dict[str, Host]) -> Host:
+    """web1 with a day of samples, a restart among them."""
+    now = timezone.now()
+    for sample in range(30, 0, -1):
+        received = 3_000_000 * (30 - sample if sample > 12 else 12 - sample)
+        cards = interfaces(interface("eth0", received, received // 10), interface("wg0", 9, 9))
+        observation = seen(0, *usual()[:1], cards, *usual()[2:])
+        taken_at = now - dt.timedelta(minutes=10 * sample)
+        tables.save(fleet["web1"], dataclasses.replace(observation, taken_at=taken_at))
+    return fleet["web1"]
+
+
+def test_the_traffic_of_the_busiest_interface_is_drawn(
+    page: Page, live_server: Any, sign_in: Callable[..., None], host: Host, complaints: list[str]
+) -> None:
+    sign_in(page, "viewer")
+    page.goto(f"{live_server.url}/hosts/{host.pk}/network/?table=interfaces")
+
+    page.wait_for_selector("[data-chart][data-drawn] canvas")
+    assert "received" in page.locator(".u-legend").inner_text()
+    page.get_by_role("link", name="Packets", exact=True).click()
+    page.wait_for_selector("[data-by=packets][data-drawn]")
+    page.get_by_role("link", name="wg0").click()
+    page.wait_for_selector("[data-interface=wg0][data-drawn]")
+    assert not complaints
+
+
+def test_the_slider_walks_the_times_of_the_table(
+    page: Page, live_server: Any, sign_in: Callable[..., None], host: Host
+) -> None:
+    changed = seen(0, routes(("0.0.0.0", "192.0.2.9", "0.0.0.0", "UG", "eth0")))
+    tables.save(host, dataclasses.replace(changed, taken_at=timezone.now()))
+    sign_in(page, "viewer")
+    page.goto(f"{live_server.url}/hosts/{host.pk}/network/")
+    assert page.locator("tbody tr").count() == 1
+
+    page.locator("[data-time-range] input").focus()
+    page.keyboard.press("ArrowLeft")
+
+    page.wait_for_url("**at=*")
+    assert page.locator("tbody tr").count() == 2
+    assert "You look at" in page.locator("main").inner_text()
+
+
+def test_all_of_it_but_the_chart_works_without_javascript(
+    browser: Browser, live_server: Any, sign_in: Callable[..., None], host: Host
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    sign_in(opened, "viewer")
+    opened.goto(f"{live_server.url}/hosts/{host.pk}/network/?table=interfaces")
+    assert "The chart needs JavaScript" in opened.locator("main").inner_text()
+
+    opened.fill("#f-name", "wg")
+    opened.get_by_role("button", name="Filter").click()
+
+    assert [row.split()[0] for row in opened.locator("tbody tr").all_inner_texts()] == ["wg0"]
+    opened.get_by_role("link", name="Routes").click()
+    assert opened.locator("tbody tr").count() == 2
+    context.close()
