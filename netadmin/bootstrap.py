@@ -22,13 +22,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from netadmin import supervisor, testbed
-from netadmin.data_dir import BASE_DIR, DataDirError, load
+from netadmin.data_dir import BASE_DIR, DataDirError, given, load
 from netadmin.progress import fail, run, say
 
 VENV = BASE_DIR / ".venv"
 STAMP = VENV / "netadmin-installed.json"
 RUN_FILES = ("requirements.txt",)
 TEST_FILES = ("requirements.txt", "requirements-test.txt")
+
+FILTERS = frozenset({"parse"})
+"""Commands that turn standard input into standard output and touch no site: nothing else may be
+printed there, and no secret need be set."""
 
 NETWORK_SIGNS = (
     "Failed to establish a new connection",
@@ -58,7 +62,8 @@ def main(argv: Sequence[str]) -> int:
         supervisor.parse(argv[2:])
     try:
         if _owns_environment() or not _django_importable():
-            python = ensure(TEST_FILES if command == "test" else RUN_FILES)
+            with _standard_output_free() if command in FILTERS else contextlib.nullcontext():
+                python = ensure(TEST_FILES if command == "test" else RUN_FILES)
             if not _owns_environment():
                 sys.stdout.flush()
                 os.execv(python, [str(python), str(BASE_DIR / "manage.py"), *argv[1:]])
@@ -74,7 +79,10 @@ def _dispatch(command: str, argv: Sequence[str]) -> int:
         return supervisor.main(argv[2:])
     if command == "test":
         return testbed.main(argv[2:])
-    load(os.environ)
+    if command in FILTERS:
+        _pretend_secrets()
+    else:
+        load(os.environ)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "netadmin.settings")
     if command == "worker":
         celery = [sys.executable, "-m", "celery", "--app", "netadmin.celery:app", "worker"]
@@ -91,6 +99,27 @@ def _dispatch(command: str, argv: Sequence[str]) -> int:
             return fail(str(error))
         raise
     return 0
+
+
+def _pretend_secrets() -> None:
+    """Let the settings load where no site was set up, or where it is somebody else's."""
+    for name in ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS"):
+        if not given(name, os.environ):
+            os.environ[name] = "not used by this command"
+
+
+@contextlib.contextmanager
+def _standard_output_free() -> Iterator[None]:
+    """Say what is done, and have installers say it, on standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def ensure(files: Sequence[str]) -> Path:

@@ -19,6 +19,10 @@ STALE_AFTER_INTERVALS = 3
 
 MIN_STALE_S = 120
 
+TOOL_PASTED = "pasted"
+"""``Snapshot.tool`` of what a person brought (``probes.pasted``): it says nothing of reaching the
+host."""
+
 
 class Level(enum.IntEnum):
     """Sort order of hosts: worst first."""
@@ -46,6 +50,12 @@ STALE = (
 REJECTED = (
     gettext_noop("Lines not understood"),
     gettext_noop("Some lines of the output were no socket. See them on the probe's page."),
+)
+PASTED = (
+    gettext_noop("Not reached"),
+    gettext_noop(
+        "Its probes fail, and what is shown was pasted by hand. Why they fail is on the probes tab."
+    ),
 )
 FIRST = (
     gettext_noop("Not probed yet"),
@@ -90,6 +100,14 @@ def of(
         return _explained(Level.BAD, schedule.paused_code, since=schedule.failing_since)
     if latest is None:
         return Status(Level.NEW, title=FIRST[0], hint=FIRST[1])
+    if latest.tool == TOOL_PASTED and schedule is not None and schedule.failures:
+        return Status(
+            Level.BAD,
+            code=TOOL_PASTED,
+            title=PASTED[0],
+            hint=PASTED[1],
+            since=schedule.failing_since,
+        )
     if latest.outcome != "ok":
         since = schedule.failing_since if schedule is not None else latest.taken_at
         return _explained(Level.BAD, latest.code, since=since, detail=latest.detail)

@@ -35,6 +35,7 @@ from netadmin.access.models import Role
 from probes.filters import FilterError, Query, first_problem, parse, unstorable, visible
 
 MAX_BODY_BYTES: Final = 256 * 1024
+TEXT_TYPES: Final = frozenset({"text/plain", "application/octet-stream"})
 MAX_DEPTH: Final = 10
 """Lists and objects inside one another in a body."""
 
@@ -65,6 +66,8 @@ class Operation:
     handler: Callable[..., HttpResponseBase]
     query: type[Query]
     body: type[Body] | None = None
+    text_bytes: int = 0
+    """The most bytes of a body that is text and no JSON; 0 where it takes none."""
     about: Callable[[HttpRequest, int], Any] | None = None
     """Finds the object that the path names among those the caller may see; None where absent."""
 
@@ -98,16 +101,18 @@ def route(
     *,
     query: type[Query] = Query,
     body: type[Body] | None = None,
+    text_bytes: int = 0,
     about: Callable[[HttpRequest, int], Any] | None = None,
 ) -> Callable[[Callable[..., HttpResponseBase]], Operation]:
     """Declare a handler: it is called with the request, then the object ``about`` found (where
-    given), then ``query`` and ``body`` by name (where declared), all of them valid.
+    given), then ``query`` and ``body`` by name (where declared), all of them valid. With
+    ``text_bytes`` the body is text of so many bytes at most, handed over as the bytes it is.
 
     It may raise FilterError, Django's ValidationError with messages by field, or :class:`Refusal`.
     """
 
     def declare(handler: Callable[..., HttpResponseBase]) -> Operation:
-        return Operation(method, role, handler, query, body, about)
+        return Operation(method, role, handler, query, body, text_bytes, about)
 
     return declare
 
@@ -144,6 +149,8 @@ def _answer(made: Endpoint, request: HttpRequest, arguments: dict[str, int]) -> 
             keywords["query"] = asked
         if operation.body is not None:
             keywords["body"] = _body(operation.body, request)
+        elif operation.text_bytes:
+            keywords["body"] = _text(operation.text_bytes, request)
         elif _length(request):
             raise FilterError("body", _("This takes no body."))
         response = operation.handler(request, *subject, **keywords)
@@ -212,13 +219,7 @@ def _body(model: type[Body], request: HttpRequest) -> Body:
             raise RequestDataTooBig
         value = _json(request.body)
     except RequestDataTooBig:
-        raise Refusal(
-            invalid(
-                "body",
-                _("At most %(most)s bytes.") % {"most": MAX_BODY_BYTES},
-                status=413,
-            )
-        ) from None
+        raise _too_large(MAX_BODY_BYTES) from None
     except UnreadablePostError:
         raise Refusal(invalid("body", _("It broke off."))) from None
     if not isinstance(value, dict):
@@ -228,6 +229,25 @@ def _body(model: type[Body], request: HttpRequest) -> Body:
         return model.model_validate(value)
     except ValidationError as error:
         raise first_problem(error) from None
+
+
+def _text(most_bytes: int, request: HttpRequest) -> bytes:
+    """A body that is text, in whatever encoding: it may be longer than what Django reads at once,
+    and is read no further than it may be."""
+    if not _length(request):
+        raise FilterError("body", _("Send the text."))
+    if request.content_type not in TEXT_TYPES:
+        raise Refusal(invalid("Content-Type", _("Send text/plain."), status=415))
+    if _length(request) > most_bytes:
+        raise _too_large(most_bytes)
+    try:
+        return request.read(most_bytes)
+    except UnreadablePostError:
+        raise Refusal(invalid("body", _("It broke off."))) from None
+
+
+def _too_large(most_bytes: int) -> Refusal:
+    return Refusal(invalid("body", _("At most %(most)s bytes.") % {"most": most_bytes}, status=413))
 
 
 def _length(request: HttpRequest) -> int:

@@ -10,10 +10,11 @@ import pytest
 from hosts.models import Credential, Host, HostKey
 from netadmin.access import tokens
 from netadmin.access.models import Role, Scope
-from probes.history import store
+from probes.history import store, tables
 from probes.models import Schedule, Snapshot
-from probes.observation import Code
+from probes.observation import Code, Table
 from tests.people import browser_of, person
+from tests.probes.history import tabled
 from tests.probes.history.played import LISTENER, failed, line, observed, table
 
 if TYPE_CHECKING:
@@ -34,10 +35,17 @@ PAGES = {
     "host ports": "/hosts/{host}/ports/",
     "peers": "/hosts/{host}/peers/",
     "states": "/hosts/{host}/states/",
+    "routes": "/hosts/{host}/network/",
+    "the way to an address": "/hosts/{host}/network/?ip=10.1.2.3",
+    "interfaces": "/hosts/{host}/network/?table=interfaces",
+    "protocol counters": "/hosts/{host}/network/?table=protocols&hide=zero",
+    "a table that failed": "/hosts/{host}/network/?table=multicast",
+    "a bad table": "/hosts/{host}/network/?table=moon",
     "probes": "/hosts/{host}/probes/",
     "a probe": "/snapshots/{snapshot}/",
     "ports": "/ports/",
     "one port": "/ports/?port=22",
+    "paste": "/paste/?host={host}",
     "tokens": "/tokens/",
     "audit": "/audit/",
 }
@@ -62,6 +70,9 @@ def opened(page: Page, live_server: Any) -> Page:
     for minute in range(3):
         text = table(LISTENER, hostile, "no socket at all", *rows[minute:])
         store.save(host, observed(minute, text))
+    for minute in range(3):
+        *others, _groups = tabled.usual(1_000_000 * minute)
+        tables.save(host, tabled.seen(minute, *others, tabled.missing(Table.MULTICAST)))
     store.save(dead, failed(1, Code.TIMED_OUT))
     Schedule.objects.filter(host=dead).update(failures=1)
     tokens.create(user=anna, name="nightly report", scope=Scope.READ)

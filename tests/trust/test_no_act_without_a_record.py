@@ -19,6 +19,7 @@ from hosts.models import Credential
 from netadmin.access.models import AuditEntry
 from netadmin.access.routes import BY_NAME, ROUTES, walk
 from tests.people import PASSWORD
+from tests.probes.history.played import LISTENER, table
 from tests.trust.world import World
 
 FOUND = {entry.name: entry for entry in walk()}
@@ -102,6 +103,13 @@ def changed_user(world: World) -> dict[str, Any]:
     return {"username": "vera", "is_active": "on"} | inline
 
 
+def pasted_fields(world: World) -> dict[str, Any]:
+    world.inside.enabled = False
+    world.inside.save()
+    text = table(LISTENER)
+    return {"host": world.inside.pk, "text": text, "taken_at": "", "privilege": "root"}
+
+
 DELETE = {"post": "yes"}
 SAMPLES: dict[str, list[Sample]] = {
     "login": [
@@ -135,6 +143,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "credential_edit": [Sample("credential.change", credential_fields(name="inside"))],
     "credential_remove": [Sample("credential.delete", before=unused_credential)],
     "probe_now": [Sample("probe.now")],
+    "paste_save": [Sample("snapshot.paste", pasted_fields)],
     "connection_test": [Sample("connection.test", host_fields, changes=False)],
     "api-hosts": [
         Sample(
@@ -187,6 +196,9 @@ SAMPLES: dict[str, list[Sample]] = {
 }
 CHANGE_NOTHING = {
     "language",  # sets a cookie
+    "paste",
+    "paste_download",
+    "api-parse",
     "admin:index",
     "admin:password_change",  # leads to the site's own page
     "admin:password_change_done",

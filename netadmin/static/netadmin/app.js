@@ -84,6 +84,16 @@
     }
   });
 
+  // A text too long for a form's field goes as a file, which may be far longer.
+  document.addEventListener("formdata", (event) => {
+    const { longField, longFile } = event.target.dataset;
+    const text = longField ? event.formData.get(longField) : "";
+    if (typeof text !== "string" || text.length < 500000) return;
+    if (event.formData.get(longFile)?.size) return;
+    event.formData.delete(longField);
+    event.formData.set(longFile, new File([text], "pasted.txt", { type: "text/plain" }));
+  });
+
   document.addEventListener("change", (event) => {
     const field = event.target;
     if (field instanceof Element && field.hasAttribute("data-submit-on-change")) {

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from netadmin.access.models import APIToken, AuditEntry, Role, Scope
 from probes.api.routing import Endpoint, Operation
 from tests.people import browser_of
-from tests.probes.api.site import ENDPOINTS, Caller, Site, error_of
+from tests.probes.api.site import ENDPOINTS, FIRST, Caller, Site, error_of
 
 CASES = [
     pytest.param(endpoint, operation, id=f"{endpoint.name} {operation.method}")
@@ -27,12 +27,17 @@ SCOPES = {Scope.READ: Role.VIEWER, Scope.OPERATE: Role.OPERATOR, Scope.ADMIN: Ro
 
 def ask(site: Site, caller: Caller, endpoint: Endpoint, operation: Operation) -> HttpResponse:
     """A request that is right in all but, perhaps, who sends it."""
-    query = {"api-ports": "?port=22", "api-statistics-timeline": f"?host={site.host.pk}"}
+    query = {
+        "api-ports": "?port=22",
+        "api-statistics-timeline": f"?host={site.host.pk}",
+        "api-statistics-interfaces": f"?host={site.host.pk}&interface=lo",
+    }
     bodies = {"POST": {"name": "added", "address": "192.0.2.9"}, "PATCH": {"notes": "x"}}
     body = bodies[operation.method] if operation.body else None
-    return caller.call(
-        operation.method, site.path(endpoint.name) + query.get(endpoint.name, ""), body
-    )
+    path = site.path(endpoint.name) + query.get(endpoint.name, "")
+    if operation.text_bytes:
+        return caller.call(operation.method, path, FIRST.encode(), content_type="text/plain")
+    return caller.call(operation.method, path, body)
 
 
 @pytest.mark.parametrize(("endpoint", "operation"), CASES)

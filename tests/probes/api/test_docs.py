@@ -62,7 +62,8 @@ def test_every_field_of_a_new_host_is_described() -> None:
 @pytest.mark.parametrize(
     "names",
     [payloads.CONNECTION_HISTORY, payloads.PORT, payloads.IP, payloads.STATE, payloads.SNAPSHOT,
-     payloads.HOST],
+     payloads.HOST, payloads.ROUTE, payloads.INTERFACE, payloads.PROTOCOL_COUNTER,
+     payloads.MEMBERSHIP],
 )  # fmt: skip
 def test_every_name_of_an_answer_is_shown(names: tuple[str, ...]) -> None:
     assert not [name for name in names if f'"{name}"' not in TEXT]

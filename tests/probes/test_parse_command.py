@@ -1,0 +1,196 @@
+"""``manage.py parse`` as a script meets it: output, exit status, and trouble in one line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.probes.history.played import LISTENER, line, table
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUTES = (
+    "Kernel IP routing table\n"
+    "Destination     Gateway         Genmask         Flags   MSS Window  irtt Iface\n"
+    "0.0.0.0         192.0.2.1       0.0.0.0         UG        0 0          0 eth0\n"
+    "192.0.2.0       0.0.0.0         255.255.255.0   U         0 0          0 eth0\n"
+)
+MIXED = table(LISTENER, line(holder="9/=cmd|x")) + "\n" + ROUTES
+
+
+def parse(
+    *arguments: str, text: str | bytes = "", environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run it as a person would: from the checkout, with no settings of a site."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "parse", *arguments],
+        input=text.encode() if isinstance(text, str) else text,
+        capture_output=True,
+        env=kept | {"DATA_DIR": "/nonexistent"} | (environ or {}),
+        check=False,
+        timeout=60,
+    )
+
+
+def told(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Its one line of trouble."""
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_a_pipe_goes_in_and_only_tables_come_out_without_a_site() -> None:
+    done = parse("-", text=MIXED)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    lines = done.stdout.decode().splitlines()
+    assert lines[0] == "Sockets (2)"
+    assert lines[2].split() == ["tcp", "0", "0", "0.0.0.0:22", "0.0.0.0:*", "LISTEN", "800", "sshd"]
+    assert "Routes (2)" in lines
+    assert lines[-1].startswith("Dialect: net-tools. Lines: 9, ")
+
+
+def test_json_is_one_object_with_all_tables(tmp_path: Path) -> None:
+    (tmp_path / "ticket.txt").write_text(MIXED + "an odd line\n")
+    done = parse(str(tmp_path / "ticket.txt"), "--as", "json")
+    assert done.returncode == 1
+    assert "1 of 10 lines" in told(done)
+    assert "line 10" in told(done)
+    shown = json.loads(done.stdout)
+    assert shown["dialect"] == "net-tools"
+    assert [row["local_port"] for row in shown["tables"]["sockets"]] == [22, 22]
+    assert shown["tables"]["routes"][0]["gateway"] == "192.0.2.1"
+    assert [row["line"] for row in shown["rejected"]] == [10]
+    assert shown["rejected"][0]["text"] == "an odd line"
+
+
+def test_csv_is_one_table_that_no_spreadsheet_obeys() -> None:
+    done = parse("--as", "csv", text=MIXED)
+    assert done.returncode == 0
+    assert told(done) == "This is sockets; --table gives the others: routes."
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode())))
+    assert [row["program"] for row in rows] == ["sshd", "'=cmd|x"]
+    routes = parse("--as", "csv", "--table", "routes", text=MIXED)
+    assert routes.stderr == b""
+    assert routes.stdout.startswith(b"family,destination,gateway,")
+    assert routes.stdout.count(b"\r\n") == 3
+
+
+def test_one_table_can_be_asked_for() -> None:
+    done = parse("--table", "routes", text=MIXED)
+    assert done.stdout.startswith(b"Routes (2)\n")
+    assert b"Sockets" not in done.stdout
+
+
+def trouble(monkeypatch: pytest.MonkeyPatch, *arguments: str, text: bytes = b"") -> CommandError:
+    """What ends the command, run in this process; nothing is printed before it."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    printed = io.StringIO()
+    with pytest.raises(CommandError) as raised:
+        call_command("parse", *arguments, stdout=printed)
+    assert printed.getvalue() == ""
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["/no/such/file"], "'/no/such/file': No such file or directory"),
+        (["/"], "'/': Is a directory"),
+        (["a\nb"], "'a\\nb': No such file or directory"),
+        (["/dev/zero"], "'/dev/zero' is larger than 64 MiB."),
+        (["--table", "unix"], "The text has no table unix. It has: sockets, routes."),
+        (["--table", "routes", "--as", "json"], "--table goes with table and csv"),
+    ],
+)
+def test_trouble_is_one_line_and_status_two(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    error = trouble(monkeypatch, *arguments, text=MIXED.encode())
+    assert error.returncode == 2
+    assert words in str(error)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("text", [b"", b"\n\n", b"hello\nworld\n", b"\x00\xff"])
+def test_a_text_without_a_table_is_told_by_status_two(
+    monkeypatch: pytest.MonkeyPatch, text: bytes
+) -> None:
+    error = trouble(monkeypatch, text=text)
+    assert error.returncode == 2
+    assert "no table that is known" in str(error)
+
+
+def test_trouble_is_told_on_standard_error_and_by_the_exit_status() -> None:
+    done = parse("/no/such/file")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert told(done) == "CommandError: '/no/such/file': No such file or directory"
+
+
+def test_a_file_that_is_too_large_is_not_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(100 * 1024 * 1024)
+    error = trouble(monkeypatch, str(tmp_path / "huge"))
+    assert error.returncode == 2
+    assert str(error).endswith("huge' is larger than 64 MiB.")
+
+
+def test_whoever_reads_the_output_may_stop_early() -> None:
+    text = table(*(line(f"10.0.0.5:{port}") for port in range(1, 9000)))
+    command = f"{sys.executable} {ROOT}/manage.py parse - | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        input=text.encode(),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == b"Sockets (8999)\n"
+    assert done.stderr == b""
+    assert done.returncode == 0
+
+
+def test_a_terminal_without_unicode_is_no_reason_to_fail() -> None:
+    done = parse(text=table(line(holder="1/数据库")), environ={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert b"\\u6570" in done.stdout
+
+
+def test_that_netstat_ran_wide_can_be_said() -> None:
+    uncut = line("2001:db8:0:1:2:3:4:5:22", protocol="tcp6")
+    assert len("2001:db8:0:1:2:3:4:5:22") == 23
+    cut = json.loads(parse("--as", "json", text=table(uncut)).stdout)
+    wide = json.loads(parse("--as", "json", "--wide", text=table(uncut)).stdout)
+    assert cut["tables"]["sockets"][0]["marks"] == ["local_truncated"]
+    assert wide["tables"]["sockets"][0]["marks"] == []
+
+
+def test_the_help_tells_the_exit_statuses() -> None:
+    done = parse("--help")
+    assert done.returncode == 0
+    assert b"exit status:\n  0  every line was understood\n" in done.stdout
+
+
+def test_what_has_to_be_installed_first_is_told_beside_the_output(tmp_path: Path) -> None:
+    """The preparation of a bare checkout writes to standard error; the pipe stays clean."""
+    program = (
+        "import sys; from netadmin import bootstrap\n"
+        "with bootstrap._standard_output_free():\n"
+        "    import subprocess; bootstrap.say('making .venv'); subprocess.run(['echo', 'pip'])\n"
+        "print('tables')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True, timeout=60
+    )
+    assert done.stdout == b"tables\n"
+    assert done.stderr.splitlines() == [b"netadmin: making .venv", b"pip"]
