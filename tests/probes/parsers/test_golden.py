@@ -64,7 +64,9 @@ def as_json(result: dict[str, Any], indent: str = "") -> str:
 
 
 def test_there_are_cases_of_every_system() -> None:
-    assert {case.partition("/")[0] for case in CASES} >= {"linux"}
+    assert {case.partition("/")[0] for case in CASES} == {
+        "linux", "windows", "macos", "freebsd", "openbsd", "netbsd",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -78,6 +80,11 @@ def test_a_whole_output_gives_the_reviewed_result(case: str) -> None:
         assert json.loads(json.dumps(result)) == {
             key: expected[key] for key in expected if key not in ABOUT
         }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_said_where_an_output_is_from(case: str) -> None:
+    assert golden(case)["origin"].startswith(("captured on ", "written ", "layout of "))
 
 
 @pytest.mark.parametrize("case", CASES)
