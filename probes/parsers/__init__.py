@@ -101,6 +101,11 @@ _BSD = re.compile(
 )
 """What net-tools never prints: a title without its brackets, ends joined by dots."""
 
+_COLUMN_HEADING = re.compile(
+    r"^[ \t]*(?:Proto +Re[cf][vC]|(?:Netid *)?(?:State *)?Recv-Q)", re.MULTILINE
+)
+"""The line above the columns: with it, and without a row, a socket table is truly empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
@@ -230,6 +235,10 @@ def _with_other_tables(text: str, dialect: str, account: Account, *, wide: bool)
 
 
 def _of_account(text: str, dialect: str, account: Account) -> Parsed:
+    # A complaint or a bare title must not read as a host that has nothing open any more.
+    nothing = not account.sockets and not account.rejected
+    if nothing and _COLUMN_HEADING.search(text) is None:
+        raise ParseError("no socket table that is known")
     return Parsed(
         dialect=dialect,
         tables=Tables(sockets=account.sockets),

@@ -177,7 +177,8 @@ class Route(NamedTuple):
     persistent: bool | None = None
     """Windows: kept over a restart."""
     marks: tuple[str, ...] = ()
-    """``destination_name``, ``destination_truncated``, ``gateway_name``, ``gateway_truncated``."""
+    """``destination_name``, ``destination_truncated``, ``gateway_name``, ``gateway_truncated``,
+    ``interface_truncated``."""
 
 
 class Interface(NamedTuple):
@@ -303,7 +304,8 @@ class Parsed:
     blank_lines: int = 0
     lines: int = 0
     found: tuple[str, ...] = ()
-    """Names of the tables that were met, empty ones too."""
+    """Names of the tables that were met, empty ones too: those of :class:`Tables`, and ``kernel``
+    (macOS) and ``rdma`` (Windows), whose rows are not read."""
 
     @property
     def sockets(self) -> list[Socket]:

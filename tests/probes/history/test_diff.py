@@ -185,3 +185,16 @@ def test_a_whole_text_sums_its_copies() -> None:
     held = sorted(held for _socket, held in whole.sockets.values())
     assert held == [(1, 0, 0), (2, 4, 2 + 2**40)]
     assert whole.counts.sockets == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "netstat: no support for `AF INET (tcp)' on this system.\n",
+        "Active Internet connections (servers and established)\n",
+        "(Not all processes could be identified, non-owned process info\n",
+    ],
+)
+def test_a_complaint_or_a_bare_title_is_no_empty_table(text: str) -> None:
+    with pytest.raises(ParseError):
+        diff.whole(text)
