@@ -34,6 +34,9 @@ FILTERS = frozenset({"parse"})
 """Commands that turn standard input into standard output and touch no site: nothing else may be
 printed there, and no secret need be set."""
 
+WITHOUT_SITE = FILTERS | {"makemessages", "compilemessages"}
+"""Commands that read no data and no secret of a site."""
+
 NETWORK_SIGNS = (
     "Failed to establish a new connection",
     "Temporary failure in name resolution",
@@ -79,7 +82,7 @@ def _dispatch(command: str, argv: Sequence[str]) -> int:
         return supervisor.main(argv[2:])
     if command == "test":
         return testbed.main(argv[2:])
-    if command in FILTERS:
+    if command in WITHOUT_SITE:
         _pretend_secrets()
     else:
         load(os.environ)
