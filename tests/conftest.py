@@ -71,11 +71,17 @@ CHROMIUM_OPTIONS = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the second database; it is started when the first test asks for it."""
+    """Declare the second database, which is started when the first test asks for it."""
     import django
+    import hypothesis
     from django.conf import settings
     from django.db import connections
 
+    # Its usual limits are times: 200 ms for an example, which a loaded machine breaks at will.
+    hypothesis.settings.register_profile(
+        "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("unhurried")
     django.setup()
     # The site's storage names files by their hash and needs collectstatic first; a test of the
     # static files runs that.
@@ -183,6 +189,16 @@ def redis_url(redis_server: Redis) -> str:
     return redis_server.url
 
 
+@pytest.fixture(autouse=True)
+def _no_language_is_left() -> Iterator[None]:
+    """A request in Chinese leaves its language in this thread; the next test begins in English."""
+    yield
+    from django.utils import timezone, translation
+
+    translation.deactivate()
+    timezone.deactivate()
+
+
 @pytest.fixture
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nothing uses at this moment."""
@@ -193,7 +209,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def wait_until() -> Callable[..., Any]:
-    """``wait_until(condition, timeout_s=10, what="")``: see tests/waiting.py."""
+    """``wait_until(condition, timeout_s=60, what="")``: see tests/waiting.py."""
     from tests.waiting import wait_until
 
     return wait_until
@@ -206,10 +222,12 @@ def browser() -> Iterator[Browser]:
     One for each module and not for the session: while Playwright runs, the main thread counts as
     running an event loop, which tests of other modules must not meet.
     """
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.servers import find_program
+    from tests.waiting import PATIENCE_S
 
+    expect.set_options(timeout=PATIENCE_S * 1000)
     program = find_program("chromium", "/usr/bin/google-chrome*", package="chromium")
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -227,9 +245,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh page at 1280 by 800 with no cookies; waits of at most 10 s for what it expects."""
+    """A fresh page at 1280 by 800 with no cookies."""
+    from tests.waiting import PATIENCE_S
+
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     opened = context.new_page()
     yield opened
     context.close()

@@ -59,10 +59,10 @@ class Listener:
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._accepting.join(10)
+        self._accepting.join(60)
         self.drop_all()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         for sock in self._sockets:
             sock.close()
 
@@ -243,7 +243,7 @@ class ScriptedServer(Listener):
         for wire in self._wires:
             wire.close()
             if wire.is_alive():
-                wire.join(10)
+                wire.join(60)
 
     def target(self, **changes: object) -> Target:
         """How to reach it, its key trusted, with the right password."""

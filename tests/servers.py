@@ -12,6 +12,7 @@ import ctypes
 import glob
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -27,13 +28,28 @@ import redis
 from tests.waiting import wait_until
 
 PR_SET_PDEATHSIG = 1
+FIRST_PORT, LAST_PORT = 11_000, 32_000
+"""Where free ports are sought: below what Linux gives to outgoing connections (ip(7))."""
+PORT_SHARES = 16
+_given_ports: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nothing uses at this moment.
+
+    Each xdist worker has ports of its own, and none is one that the kernel may give to an outgoing
+    connection: else another test could have it before the caller listens on it.
+    """
+    shift = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_SHARES
+    for _attempt in range(1000):
+        port = secrets.randbelow((LAST_PORT - FIRST_PORT) // PORT_SHARES) * PORT_SHARES
+        port += FIRST_PORT + shift
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given_ports:
+                _given_ports.add(port)
+                return port
+    raise AssertionError("no free port")
 
 
 def _die_with_parent(death_signal: int) -> Callable[[], None] | None:

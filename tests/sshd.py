@@ -104,7 +104,7 @@ class Sshd:
             "port": self.port,
             "login": self.login(),
             "pins": self.pins,
-            "deadline_s": 20.0,
+            "deadline_s": 60.0,
             **changes,
         }
         return Target(**given)  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ class Sshd:
                     preexec_fn=_die_with_parent(signal.SIGTERM),
                     start_new_session=True,
                 )
-            wait_until(self._answers_or_ended, timeout_s=20, what="sshd greets")
+            wait_until(self._answers_or_ended, timeout_s=60, what="sshd greets")
             if self._process.poll() is None:
                 return self
         raise AssertionError(f"sshd did not start:\n{self.log.read_text(errors='replace')}")

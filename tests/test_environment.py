@@ -11,6 +11,7 @@ from django.db import connections
 
 from tests.conftest import RUN_DIR, WORKER_DIR
 from tests.databases import POSTGRESQL, SQLITE, both_databases, both_databases_committed
+from tests.servers import PORT_SHARES, free_port
 
 
 def test_the_data_folder_is_this_workers_own() -> None:
@@ -49,6 +50,12 @@ def test_an_empty_redis_is_to_be_had(redis_url: str) -> None:
 
     with redis.Redis.from_url(redis_url) as client:
         assert client.dbsize() == 0
+
+
+def test_no_port_is_given_twice() -> None:
+    ports = [free_port() for _call in range(20)]
+    assert len(set(ports)) == 20
+    assert len({port % PORT_SHARES for port in ports}) == 1, "a worker has a share of its own"
 
 
 def test_waiting_ends_with_what_was_waited_for(wait_until: Callable[..., Any]) -> None:

@@ -9,9 +9,13 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 POLL_S = 0.02
+PATIENCE_S = 60.0
+"""How long a condition may take on a loaded machine before the test that waits for it fails."""
 
 
-def wait_until(condition: Callable[[], Result], timeout_s: float = 10.0, what: str = "") -> Result:
+def wait_until(
+    condition: Callable[[], Result], timeout_s: float = PATIENCE_S, what: str = ""
+) -> Result:
     """Call ``condition`` until it is truthy and return that value.
 
     Raises AssertionError naming ``what`` (or the condition) after ``timeout_s`` seconds; the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from axes.models import AccessAttempt
@@ -10,7 +11,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 else:
     StackedInline, BaseUserAdmin = admin.StackedInline, DjangoUserAdmin
     ModelForm = forms.ModelForm
+
+EARLIEST_YEAR, LATEST_YEAR = 1970, 2200
 
 # Roles take the place of Django's groups and permissions.
 admin.site.unregister(Group)
@@ -132,6 +135,18 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_filter = ("action", "kind")
     search_fields = ("actor", "action", "object_name")
     date_hierarchy = "at"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The list; a date that is none is refused, since Django would fail over it."""
+        parts = [request.GET.get(f"at__{part}") or "1" for part in ("month", "day")]
+        try:
+            when = dt.date(int(request.GET.get("at__year") or "2000"), *map(int, parts))
+        except (ValueError, OverflowError):
+            when = dt.date.min
+        if not EARLIEST_YEAR <= when.year < LATEST_YEAR:
+            told = f"at: {_('Enter a time between 1970 and 2199.')}"
+            return HttpResponse(told, status=400, content_type="text/plain")
+        return super().changelist_view(request, extra_context)
 
 
 # django-axes has no Chinese catalogue; its words are marked here, so that ours has them.

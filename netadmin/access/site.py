@@ -13,7 +13,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.forms import Form
-from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -52,6 +52,12 @@ class Site(admin.AdminSite):
                 raise PermissionDenied(_("Only administrators of all hosts may come here."))
             if request.method not in METHODS:
                 return HttpResponseNotAllowed(METHODS)
+            for name, values in request.GET.lists():
+                # A filter of a list takes them on to PostgreSQL, which refuses the whole query.
+                if "\x00" in name or any("\x00" in value for value in values):
+                    shown = name.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+                    told = f"{shown}: {_('This holds a character that no database keeps.')}"
+                    return HttpResponse(told, status=400, content_type="text/plain")
             return inner(request, *args, **kwargs)
 
         return update_wrapper(guarded, inner)

@@ -27,13 +27,15 @@ MAX_PORT = 65_535
 @require_safe
 def jump(request: HttpRequest) -> HttpResponse:
     """A port number leads to who holds it, a host's name or address to the host, an IP to the
-    hosts that are connected with it; anything else is looked for in names and addresses."""
+    hosts that are connected with it; anything else is looked for in names and addresses. A
+    number that is no port and part of no name leads to the page of ports, which refuses it."""
     text = request.GET.get("q", "").strip().replace("\0", "")[:200]
     visible = Host.objects.kept().visible_to(request.user)
     if not text:
         return redirect("overview")
     port = text.removeprefix(":")
-    if port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= MAX_PORT:
+    number = port.isascii() and port.isdigit()
+    if number and len(port) <= 5 and 1 <= int(port) <= MAX_PORT:
         return redirect(f"{reverse('ports')}?port={int(port)}")
     exact = list(visible.filter(Q(name__iexact=text) | Q(address__iexact=text))[:2])
     if len(exact) == 1:
@@ -45,6 +47,8 @@ def jump(request: HttpRequest) -> HttpResponse:
     )
     if len(found) == 1:
         return redirect("host", found[0].pk)
+    if number and not found:
+        return redirect(f"{reverse('ports')}?{urlencode({'port': port})}")
     return redirect(f"{reverse('overview')}?{urlencode({'q': text})}")
 
 

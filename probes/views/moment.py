@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from hosts.models import Host
-from probes.filters import FilterError
+from probes.filters import EARLIEST, LATEST, FilterError
 from probes.history import queries
 from probes.models import Outcome, Snapshot
 
@@ -85,9 +85,12 @@ def parse(text: str) -> dt.datetime | None:
         if timezone.is_naive(when):
             when = timezone.make_aware(when)
         utc = when.astimezone(dt.UTC)
-        return utc.replace(microsecond=999_999) if utc.microsecond == 0 else utc
     except (ValueError, OverflowError):
         raise FilterError("at", _("Give a time like 2026-01-31T03:12 or leave it empty.")) from None
+    if not EARLIEST <= utc < LATEST:
+        # The ends of the calendar do not survive the way back to the site's zone.
+        raise FilterError("at", _("Give a time in the years 1970 to 2199."))
+    return utc.replace(microsecond=999_999) if utc.microsecond == 0 else utc
 
 
 def stamp(when: dt.datetime) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -64,6 +66,6 @@ def fleet(live_server: Any) -> dict[str, Host]:
 def scriptless(browser: Browser) -> Iterator[Page]:
     """A page whose browser runs no script."""
     context = browser.new_context(java_script_enabled=False, locale="en")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     yield context.new_page()
     context.close()

@@ -15,7 +15,7 @@ from probes.history import tables
 from tests.probes.history.tabled import interface, interfaces, routes, seen, usual
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 
 @pytest.fixture
@@ -34,11 +34,13 @@ def host(fleet: dict[str, Host]) -> Host:
 def test_the_traffic_of_the_busiest_interface_is_drawn(
     page: Page, live_server: Any, sign_in: Callable[..., None], host: Host, complaints: list[str]
 ) -> None:
+    from playwright.sync_api import expect
+
     sign_in(page, "viewer")
     page.goto(f"{live_server.url}/hosts/{host.pk}/network/?table=interfaces")
 
     page.wait_for_selector("[data-chart][data-drawn] canvas")
-    assert "received" in page.locator(".u-legend").inner_text()
+    expect(page.locator(".u-legend")).to_contain_text("received")
     page.get_by_role("link", name="Packets", exact=True).click()
     page.wait_for_selector("[data-by=packets][data-drawn]")
     page.get_by_role("link", name="wg0").click()
@@ -49,25 +51,28 @@ def test_the_traffic_of_the_busiest_interface_is_drawn(
 def test_the_slider_walks_the_times_of_the_table(
     page: Page, live_server: Any, sign_in: Callable[..., None], host: Host
 ) -> None:
+    from playwright.sync_api import expect
+
     changed = seen(0, routes(("0.0.0.0", "192.0.2.9", "0.0.0.0", "UG", "eth0")))
     tables.save(host, dataclasses.replace(changed, taken_at=timezone.now()))
     sign_in(page, "viewer")
     page.goto(f"{live_server.url}/hosts/{host.pk}/network/")
-    assert page.locator("tbody tr").count() == 1
+    expect(page.locator("tbody tr")).to_have_count(1)
 
     page.locator("[data-time-range] input").focus()
     page.keyboard.press("ArrowLeft")
 
     page.wait_for_url("**at=*")
-    assert page.locator("tbody tr").count() == 2
-    assert "You look at" in page.locator("main").inner_text()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("main")).to_contain_text("You look at")
 
 
 def test_all_of_it_but_the_chart_works_without_javascript(
-    browser: Browser, live_server: Any, sign_in: Callable[..., None], host: Host
+    scriptless: Page, live_server: Any, sign_in: Callable[..., None], host: Host
 ) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    opened = context.new_page()
+    from playwright.sync_api import expect
+
+    opened = scriptless
     sign_in(opened, "viewer")
     opened.goto(f"{live_server.url}/hosts/{host.pk}/network/?table=interfaces")
     assert "The chart needs JavaScript" in opened.locator("main").inner_text()
@@ -75,7 +80,7 @@ def test_all_of_it_but_the_chart_works_without_javascript(
     opened.fill("#f-name", "wg")
     opened.get_by_role("button", name="Filter").click()
 
-    assert [row.split()[0] for row in opened.locator("tbody tr").all_inner_texts()] == ["wg0"]
+    expect(opened.locator("tbody tr")).to_have_count(1)
+    expect(opened.locator("tbody tr")).to_contain_text("wg0")
     opened.get_by_role("link", name="Routes").click()
-    assert opened.locator("tbody tr").count() == 2
-    context.close()
+    expect(opened.locator("tbody tr")).to_have_count(2)

@@ -65,6 +65,7 @@ def test_filters_go_to_the_address_without_what_is_empty(at: At, fleet: Fleet) -
     page.press("[name=remote_ip]", "Enter")
     expect(page).to_have_url(re.compile(r"/\?remote_ip=203\.0\.113\.0%2F24$"))
     expect(page.locator("tbody tr")).to_have_count(2)
+    page.wait_for_load_state()  # before it, no script hears of a choice
     page.select_option("[name=state]", "TIME_WAIT")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.click("text=Clear")
@@ -100,6 +101,8 @@ def test_time_is_travelled_by_links_slider_and_field(at: At, fleet: Fleet) -> No
     expect(page.locator(".na-banner-time")).to_contain_text("You look at")
     expect(rows).to_have_count(3)
     slider = page.get_by_label("Snapshot to look at")
+    # Hidden until the script that hears of it has run.
+    expect(slider).to_be_visible()
     expect(slider).to_have_value("0")
     slider.focus()
     slider.press("ArrowRight")

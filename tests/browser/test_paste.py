@@ -78,17 +78,22 @@ def test_a_text_too_long_for_the_field_goes_as_a_file(
 def test_the_commands_to_run_are_copied_at_a_click(
     page: Page, live_server: Any, sign_in: SignIn, fleet: Fleet
 ) -> None:
+    from playwright.sync_api import expect
+
     sign_in(page)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{live_server.url}/paste/")
     page.get_by_role("button", name="Copy the command for macOS").click()
-    page.wait_for_selector("[data-toast].na-on")
+    # It fades after a moment, but keeps its words.
+    expect(page.locator("[data-toast]")).to_contain_text("netstat -anvlW")
     assert "netstat -anvlW" in page.evaluate("navigator.clipboard.readText()")
 
 
 @pytest.fixture
 def shown(page: Page, live_server: Any, sign_in: SignIn, fleet: Fleet) -> Page:
     """The page with a result, lines not understood and something to save."""
+    from playwright.sync_api import expect
+
     from tests.probes.history.played import line
 
     sign_in(page)
@@ -96,6 +101,8 @@ def shown(page: Page, live_server: Any, sign_in: SignIn, fleet: Fleet) -> Page:
     rows = [line(f"10.0.0.5:{port}") for port in range(4000, 4030)]
     page.fill("[name=text]", a_table(*rows, "an odd line " + "x" * 300))
     page.click("text=Show its tables")
+    expect(page.locator("#rejected")).to_contain_text("an odd line")
+    page.wait_for_load_state()
     return page
 
 
@@ -105,6 +112,7 @@ def test_nobody_is_locked_out_of_a_result(shown: Page, scheme: Any) -> None:
 
     shown.emulate_media(color_scheme=scheme)
     shown.reload()
+    assert shown.locator("#rejected").count()
     shown.evaluate(AXE)
     found = shown.evaluate("options => axe.run(document, options)", RULES)["violations"]
     assert [each["id"] for each in found if each["impact"] != "minor"] == []

@@ -28,8 +28,8 @@ from tests.servers import free_port
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 90.0
-STOP_S = 30.0
+START_S = 180.0
+STOP_S = 90.0
 
 
 class Site:
@@ -146,7 +146,7 @@ def browser_session() -> OpenerDirector:
 
 def answers(site: Site, path: str) -> bool:
     try:
-        return bool(browser_session().open(site.url(path), timeout=20).status == 200)
+        return bool(browser_session().open(site.url(path), timeout=60).status == 200)
     except HTTPError:
         return False
 
@@ -160,7 +160,7 @@ def second_terminal(site: Site, *arguments: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -170,12 +170,12 @@ def second_terminal(site: Site, *arguments: str) -> str:
 def log_in(site: Site, password: str) -> str:
     """Log in as the administrator by the form; returns the page one lands on."""
     session = browser_session()
-    page = session.open(site.url("/"), timeout=20)
+    page = session.open(site.url("/"), timeout=60)
     form = page.read().decode()
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
     assert token, form
     fields = {"csrfmiddlewaretoken": token[1], "username": "admin", "password": password}
-    answer = session.open(page.url, data=urlencode(fields).encode(), timeout=20)
+    answer = session.open(page.url, data=urlencode(fields).encode(), timeout=60)
     return str(answer.read().decode())
 
 
@@ -184,7 +184,7 @@ def test_a_first_start_is_a_whole_site_and_a_second_keeps_its_data(start: Start)
     password = first.password()
     assert password
     assert first.text.count(password) == 1
-    assert browser_session().open(first.url("/healthz"), timeout=20).status == 200
+    assert browser_session().open(first.url("/healthz"), timeout=60).status == 200
     assert 'name="password"' not in log_in(first, password)
     assert 'name="password"' in log_in(first, "wrong")
 
@@ -192,14 +192,14 @@ def test_a_first_start_is_a_whole_site_and_a_second_keeps_its_data(start: Start)
     assert first.rows("SELECT is_local, enabled FROM hosts_host") == [(1, 1)]
     wait_until(
         lambda: first.rows("SELECT 1 FROM probes_snapshot WHERE outcome IN ('ok', 'limited')"),
-        timeout_s=60,
+        timeout_s=120,
         what="this machine is probed",
     )
 
     # A command typed in a second terminal works on the same site.
     token = second_terminal(first, "api_token", "admin", "--scope", "read")
     request = Request(first.url("/api/v1/hosts/"), headers={"Authorization": f"Bearer {token}"})
-    listed = json.load(browser_session().open(request, timeout=20))
+    listed = json.load(browser_session().open(request, timeout=60))
     assert listed["success"]
 
     secrets = first.data / "env"
@@ -254,7 +254,7 @@ def test_a_second_instance_is_refused_in_one_line(start: Start) -> None:
     line = start().refused()
     assert "already runs" in line
     assert f"http://127.0.0.1:{site.port}/ (process {site.process.pid})" in line
-    assert browser_session().open(site.url("/healthz"), timeout=20).status == 200
+    assert browser_session().open(site.url("/healthz"), timeout=60).status == 200
 
 
 def test_a_busy_port_is_refused_in_one_line(start: Start) -> None:
@@ -289,7 +289,7 @@ def test_a_port_out_of_range_is_named(port: str) -> None:
         [sys.executable, str(ROOT / "manage.py"), "up", f"--port={port}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 2
@@ -305,7 +305,7 @@ def test_an_address_of_no_machine_is_refused_in_one_line(tmp_path: Path) -> None
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1
@@ -323,7 +323,7 @@ def test_postgresql_and_redis_are_used_where_they_are_named(
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute("SELECT username FROM auth_user").fetchall() == [("admin",)]
     # Database, broker, worker and scheduler: the heartbeat comes through all of them.
-    wait_until(lambda: answers(site, "/readyz"), timeout_s=60, what="/readyz is well")
+    wait_until(lambda: answers(site, "/readyz"), timeout_s=120, what="/readyz is well")
     assert site.stop(signal.SIGINT) == 0
     assert site.processes() == {}
 

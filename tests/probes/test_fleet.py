@@ -61,7 +61,7 @@ def probed_again(site: Site, wait_until: WaitUntil, *, times: int, names: str = 
     try:
         wait_until(
             lambda: site.value(FEWEST, newest, names) >= times,
-            timeout_s=INTERVAL_S * (times + 2) + 60,
+            timeout_s=INTERVAL_S * (times + 2) + 120,
             what=f"every host {names} is probed {times} times more",
         )
     except AssertionError as late:
@@ -131,7 +131,7 @@ def test_forty_percent_black_holes_do_not_delay_the_living(
         site.beat("beat")
         wait_until(
             lambda: site.value("SELECT min(failures) FROM probes_schedule WHERE failures > 0") or 0,
-            timeout_s=60,
+            timeout_s=120,
             what="the dead hosts failed",
         )
 

@@ -236,7 +236,7 @@ def test_many_hosts_are_on_the_network_at_once_but_no_more_than_allowed(
     monkeypatch.setattr(work, "_lanes", {})
     for number in range(9):
         Host.objects.create(name=f"host{number}", address="localhost", is_local=True)
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
     observe = runner.observe
 
     def slow(target: Any, **options: Any) -> Any:

@@ -90,13 +90,13 @@ def watched(server: Redis) -> Iterator[Watch]:
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield watch
     finally:
         with server.client() as client:
             client.echo(stop)
-        thread.join(10)
+        thread.join(60)
 
 
 def process_list() -> bytes:

@@ -239,7 +239,7 @@ def _use(made: Scenario, *, by_password: ScriptedServer, by_key: Sshd, key: str)
     site.beat("b")
     keys = wait_until(
         lambda: len(rows := site.rows("SELECT id FROM hosts_hostkey")) >= 2 and rows,
-        timeout_s=60,
+        timeout_s=180,
         what="host keys are met",
     )
     new = {"password": found["SSH password sent as JSON"], "user": "ops", "method": "password"}
@@ -280,7 +280,7 @@ def _use(made: Scenario, *, by_password: ScriptedServer, by_key: Sshd, key: str)
 
     wait_until(
         lambda: {"one": "ok", "two": "ok", "three": "login_failed"}.items() <= outcomes().items(),
-        timeout_s=90,
+        timeout_s=180,
         what=f"hosts are probed: {outcomes()}",
     )
     made.outcomes = outcomes()

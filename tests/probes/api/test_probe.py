@@ -115,7 +115,7 @@ def worker(committed_site: Site) -> Iterator[Callable[[Any], None]]:
     yield start
     stop.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert problems == []
 
 

@@ -18,6 +18,10 @@ from tests.waiting import wait_until
 
 Probe = Callable[..., Observation]
 
+DEADLINES_S = (1.0, 5.0, 30.0)
+LATE_S = 30.0
+"""What a loaded machine may add to a deadline; whatever hangs in these tests hangs for an hour."""
+
 PERMANENT = {"probe-watchdog"}
 """Threads that serve the whole process and end by themselves when there is nothing to watch."""
 
@@ -90,7 +94,7 @@ def pool() -> Iterator[Pool]:
 
 @pytest.fixture
 def probe() -> Probe:
-    """``probe(target, pool=None)``: observe, and fail if it outlasts its deadline by over 5 s."""
+    """``probe(target, pool=None)``: observe, and fail if it outlasts its deadline by LATE_S."""
 
     def run(target: Target, pool: Pool | None = None) -> Observation:
         observed: list[Observation] = []
@@ -98,8 +102,33 @@ def probe() -> Probe:
             target=lambda: observed.append(runner.observe(target, pool=pool)), daemon=True
         )
         thread.start()
-        thread.join(target.deadline_s + 5.0)
-        assert observed, f"the probe outlasted its deadline of {target.deadline_s} s by 5 s"
+        thread.join(target.deadline_s + LATE_S)
+        assert observed, (
+            f"the probe outlasted its deadline of {target.deadline_s} s by {LATE_S:g} s"
+        )
         return observed[0]
+
+    return run
+
+
+@pytest.fixture
+def probe_until(probe: Probe) -> Callable[..., Observation]:
+    """``probe_until(reached, target_with, pool=None)``: a probe that its deadline ends.
+
+    The deadline is one second; where a loaded machine did not get as far as
+    ``reached(observation)`` in that time, another probe has longer. ``target_with(deadline_s)``
+    makes its target.
+    """
+
+    def run(
+        reached: Callable[[Observation], object],
+        target_with: Callable[[float], Target],
+        pool: Pool | None = None,
+    ) -> Observation:
+        for deadline_s in DEADLINES_S:
+            observation = probe(target_with(deadline_s), pool)
+            if reached(observation):
+                return observation
+        raise AssertionError(f"not reached within {DEADLINES_S[-1]} s: {observation}")
 
     return run

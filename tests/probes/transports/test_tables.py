@@ -76,7 +76,7 @@ def test_a_table_that_hangs_leaves_the_sockets_whole_and_the_next_probe_free(
 ) -> None:
     hangs = f"[ $1 = -s ] && exec sleep 3600; {FAKE}"
     server = sshd_with(netstat=hangs, without=("timeout",))
-    observation = everything(server.target(deadline_s=2.0))
+    observation = everything(server.target(deadline_s=8.0))
     assert observation.failure is None
     assert observation.text == SMALL_TABLE
     assert told(observation) == {

@@ -306,7 +306,9 @@ def test_an_end_without_its_status_or_a_status_without_its_end_is_not_whole(
     assert b"LISTENING" in observation.raw
 
 
-def test_a_tasklist_that_hangs_ends_with_the_deadline_of_the_whole_probe(probe: Probe) -> None:
+def test_a_tasklist_that_hangs_ends_with_the_deadline_of_the_whole_probe(
+    probe_until: Callable[..., Observation],
+) -> None:
     good = host(windows())
 
     def hangs(session: Session) -> None:
@@ -315,9 +317,13 @@ def test_a_tasklist_that_hangs_ends_with_the_deadline_of_the_whole_probe(probe: 
         good(session)
 
     with ScriptedServer(hangs, greeting=GREETING) as server, Pool() as pool:
-        observation = probe(server.target(deadline_s=1.0), pool)
+        observation = probe_until(
+            lambda seen: seen.failure is None,
+            lambda deadline_s: server.target(deadline_s=deadline_s),
+            pool,
+        )
         assert len(pool) == 0
-        assert server.commands == [b"netstat -ano", b"tasklist -fo csv -nh"]
+        assert server.commands[-2:] == [b"netstat -ano", b"tasklist -fo csv -nh"]
     assert observation.failure is None
     assert pids(observation)[135] == (1064, None)
     assert "tasklist -fo csv -nh: the command gave 0 bytes" in observation.notes
@@ -335,13 +341,15 @@ def test_the_cap_holds_for_all_the_lines_together(probe: Probe) -> None:
         assert observation.failure.code is Code.OUTPUT_TOO_LARGE
 
 
-def test_a_netstat_that_hangs_times_out(probe: Probe) -> None:
+def test_a_netstat_that_hangs_times_out(probe_until: Callable[..., Observation]) -> None:
     def hangs(session: Session) -> None:
         session.channel.sendall(b"\r\nActive Connections\r\n")
         session.server.stopping.wait(FOREVER_S)
 
     with ScriptedServer(hangs, greeting=GREETING) as server:
-        observation = probe(server.target(deadline_s=1.0))
+        observation = probe_until(
+            lambda seen: seen.raw, lambda deadline_s: server.target(deadline_s=deadline_s)
+        )
     assert observation.failure is not None
     assert observation.failure.code is Code.TIMED_OUT
     assert observation.raw.startswith(b"\r\nActive Connections")
@@ -371,7 +379,7 @@ def test_a_test_of_the_connection_sees_what_a_probe_sees() -> None:
 def test_probes_that_meet_do_not_mix_their_lines(probe: Probe) -> None:
     seen: list[Observation] = []
     with ScriptedServer(host(windows()), greeting=GREETING) as server, Pool() as pool:
-        target = server.target(deadline_s=20.0)
+        target = server.target(deadline_s=60.0)
         threads = [
             threading.Thread(target=lambda: seen.append(probe(target, pool))) for _ in range(4)
         ]
@@ -391,12 +399,12 @@ def test_a_line_without_a_marker_is_whole_by_its_status_alone() -> None:
         session.finish(3)
 
     with ScriptedServer(fails) as server:
-        connection = connect(server.target(), deadline=Deadline.after(20))
+        connection = connect(server.target(), deadline=Deadline.after(60))
         try:
-            result = connection.run(Command("x"), deadline=Deadline.after(20), max_bytes=100)
+            result = connection.run(Command("x"), deadline=Deadline.after(60), max_bytes=100)
             assert (result.stdout, result.exit_status, result.complete) == (b"half", 3, True)
             with pytest.raises(TransportError) as refused:
-                connection.run(Command("x"), deadline=Deadline.after(20), max_bytes=3)
+                connection.run(Command("x"), deadline=Deadline.after(60), max_bytes=3)
             assert refused.value.failure.code is Code.OUTPUT_TOO_LARGE
         finally:
             connection.close()

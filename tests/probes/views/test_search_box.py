@@ -59,12 +59,27 @@ def test_nothing_leads_to_the_overview(viewer: Client, host: Host, text: str) ->
 
 @pytest.mark.parametrize(
     "text",
-    ["web", "0", "70000", "２２", "<script>", "a\0b", "x" * 999, "10.0.0.0/255.0.0.0", "::1/64%a"],
+    ["web", "２２", "<script>", "a\0b", "x" * 999, "10.0.0.0/255.0.0.0", "::1/64%a"],
 )
 def test_anything_else_is_looked_for_in_the_overview(viewer: Client, host: Host, text: str) -> None:
     Host.objects.create(name="web2", address="192.0.2.2")
     assert leads_to(viewer, text).startswith("/?q=")
     assert viewer.get("/go/", {"q": text}, follow=True).status_code == 200
+
+
+@pytest.mark.parametrize("text", [":0", "65536", ":99999", "9" * 150])
+def test_a_number_that_is_no_port_is_told_which_are(viewer: Client, host: Host, text: str) -> None:
+    assert leads_to(viewer, text).startswith("/ports/?port=")
+    response = viewer.get("/go/", {"q": text}, follow=True)
+    assert response.status_code == 400
+    assert "Give a port from 1 to 65535." in response.content.decode()
+
+
+def test_a_number_that_is_no_port_may_be_part_of_names(viewer: Client, host: Host) -> None:
+    Host.objects.create(name="node-70000", address="192.0.2.2")
+    assert leads_to(viewer, "70000").startswith("/hosts/")
+    Host.objects.create(name="node-70000b", address="192.0.2.3")
+    assert leads_to(viewer, "70000") == "/?q=70000"
 
 
 def test_what_one_may_not_see_is_not_found(page: Page, host: Host) -> None:
