@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from django.utils import timezone
 
+from bench import demo_tables
 from hosts.models import Credential, Host, HostGroup
 from probes import runner
-from probes.history import store
+from probes.history import store, tables
 from probes.models import Heartbeat, Schedule
 from probes.observation import Code, Failure, Observation, Privilege
 
@@ -129,6 +130,9 @@ def build(until: dt.datetime) -> list[Host]:
         for observation in observations(sample, until):
             store.save(host, observation, login_version=host.login_version)
         hosts.append(host)
+        if sample.name == "web-1":
+            for observation in demo_tables.observations(until):
+                tables.save(host, observation)
         for _first, last, code, _detail in sample.fails:
             if last == PROBES - 1:
                 _failing(host, sample, code, until)

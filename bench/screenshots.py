@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
+PASTED = "tests/fixtures/linux/netstat--tutorial_everything.out"
 HUGE, WIDE, SMALL, HEIGHT = 2000, 1360, 400, 860
 
 
@@ -100,6 +101,10 @@ def _draw(origin: str, folder: Path, *, password: str, ids: dict[str, int]) -> N
         ("ports", f"{web}ports/"),
         ("peers", f"{web}peers/"),
         ("states", f"{web}states/"),
+        ("routes", f"{web}network/?table=routes"),
+        ("interfaces", f"{web}network/?table=interfaces&chart=eth0"),
+        ("protocols", f"{web}network/?table=protocols"),
+        ("paste", "/paste/"),
         ("probes", f"/hosts/{ids['web-2']}/probes/"),
         ("failing", f"/hosts/{ids['db-2']}/"),
         ("all-ports", "/ports/"),
@@ -144,6 +149,11 @@ def _shoot_links(
     page.goto(f"{origin}{web}probes/")
     moments = page.locator("a[href*='?at=']")
     _shoot(page, f"{origin}{moments.nth(30).get_attribute('href')}", folder / f"past-{scheme}.png")
+    page.goto(f"{origin}/paste/")
+    page.fill("textarea", (ROOT / PASTED).read_text(encoding="utf-8"))
+    page.click("text=Show its tables")
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=folder / f"pasted-{scheme}.png")
     page.goto(f"{origin}{mail}probes/")
     probe = page.locator("table tbody th a").first.get_attribute("href")
     _shoot(page, f"{origin}{probe}", folder / f"probe-{scheme}.png")
