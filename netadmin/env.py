@@ -2,13 +2,14 @@
 
 Place in the data's way: read by ``netadmin.settings``; ``.env.example`` and the compose file are
 checked against :data:`VARIABLES`. Every name may also be given as ``NAME_FILE``, the path of a
-file that holds the value (django-environ's ``FileAwareEnv``). A value of the wrong type is
-refused with the name of the setting.
+file that holds the value (django-environ's ``FileAwareEnv``). A value of the wrong type, and a
+number that means nothing, is refused with the name of the setting.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,14 @@ class Variable:
     help: str
     secret: bool = False
     required: bool = False
+    least: int = 0
+    """Of a whole number; it has no meaning below."""
+    most: int = 2**31 - 1
+    """Of a whole number. Times reach ten years at most, so that no date leaves the calendar."""
 
+
+_TEN_YEARS_DAYS = 3650
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,30}")
 
 VARIABLES: tuple[Variable, ...] = (
     Variable("SECRET_KEY", "str", None, "Django's signing key; any long random text.", True, True),
@@ -54,6 +62,7 @@ VARIABLES: tuple[Variable, ...] = (
         "int",
         0,
         "How many reverse proxies stand in front and set X-Forwarded-For and X-Forwarded-Proto.",
+        most=100,
     ),
     Variable("DATA_DIR", "str", "var", "Folder of the embedded database, secrets and sockets."),
     Variable(
@@ -73,26 +82,60 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("TIME_ZONE", "str", "UTC", "Zone in which times are shown, such as Asia/Shanghai."),
     Variable("LANGUAGE_CODE", "str", "en", "Default language: en, zh-hans or zh-hant."),
     Variable("LOG_LEVEL", "str", "INFO", "DEBUG, INFO, WARNING or ERROR."),
-    Variable("PROBE_INTERVAL_S", "int", 60, "Seconds between probes of a host without its own."),
+    Variable(
+        "PROBE_INTERVAL_S",
+        "int",
+        60,
+        "Seconds between probes of a host without its own.",
+        least=1,
+        most=_TEN_YEARS_DAYS * 86_400,
+    ),
     Variable(
         "PROBE_TABLES_MINUTES",
         "int",
         10,
         "Minutes between probes that also take routes, interfaces, protocol counters and multicast "
         "groups. 0: never.",
+        most=_TEN_YEARS_DAYS * 1440,
     ),
-    Variable("PROBE_DEADLINE_S", "int", 30, "Seconds one probe may take from connect to end."),
     Variable(
-        "PROBE_MAX_BYTES", "int", 32 * 1024 * 1024, "Bytes of output after which a probe fails."
+        "PROBE_DEADLINE_S",
+        "int",
+        30,
+        "Seconds one probe may take from connect to end.",
+        least=1,
+        most=86_400,
     ),
-    Variable("PROBE_THREADS", "int", 20, "Hosts one worker process probes at the same time."),
+    Variable(
+        "PROBE_MAX_BYTES",
+        "int",
+        32 * 1024 * 1024,
+        "Bytes of output after which a probe fails.",
+        least=1,
+    ),
+    Variable(
+        "PROBE_THREADS",
+        "int",
+        20,
+        "Hosts one worker process probes at the same time.",
+        least=1,
+        most=10_000,
+    ),
     Variable(
         "RETENTION_DAYS",
         "int",
         90,
         "Days that closed sockets, snapshots, former network tables and counters are kept.",
+        least=1,
+        most=_TEN_YEARS_DAYS,
     ),
-    Variable("RAW_RETENTION_DAYS", "int", 14, "Days that raw output of failed probes is kept."),
+    Variable(
+        "RAW_RETENTION_DAYS",
+        "int",
+        14,
+        "Days that raw output of failed probes is kept.",
+        most=_TEN_YEARS_DAYS,
+    ),
 )
 
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
@@ -117,11 +160,27 @@ class Reader:
                 )
             return None
         try:
+            if variable.kind == "int":
+                return _whole_number(variable, self._env.str(name, default=str(variable.default)))
             return getattr(self._env, variable.kind)(name, default=variable.default)
         except ImproperlyConfigured:
             raise
         except Exception as error:
             raise ImproperlyConfigured(f"{name} is not a valid {variable.kind}: {error}") from None
+
+
+def _whole_number(variable: Variable, text: str) -> int:
+    """The number in ``text``; ImproperlyConfigured where it is none, or one without a meaning."""
+    written = text.strip()
+    if _WHOLE_NUMBER.fullmatch(written) is None:
+        raise ImproperlyConfigured(f"{variable.name} is not a whole number: {text[:100]!r}.")
+    number = int(written)
+    if not variable.least <= number <= variable.most:
+        raise ImproperlyConfigured(
+            f"{variable.name} must be a whole number from {variable.least} to {variable.most}, "
+            f"not {number}."
+        )
+    return number
 
 
 def site_parts(site_url: str) -> tuple[str, str, bool]:

@@ -108,8 +108,9 @@ _RUN = (
 # busybox read its words differently), by perl where there is that (macOS, OpenBSD), and else only
 # the probe's own deadline does. b tries one tool on one table and tells how it ended; the next is
 # tried where it failed. On the BSDs -g tells of multicast routing, -ia of memberships; on OpenBSD
-# and NetBSD -b shows bytes in place of packets. Interfaces and counters come first and routes
-# last: a router with every route of the Internet then passes the byte cap with all else told.
+# and NetBSD -b shows bytes in place of packets. Without -e net-tools leaves out the metric of IPv4
+# routes. Interfaces and counters come first and routes last: a router with every route of the
+# Internet then passes the byte cap with all else told.
 _TABLES = (
     '[ "$w" = tables ] || exit 0; exec 9<&- 2>/dev/null; '
     f"k=; if timeout -s KILL {TABLE_LIMIT_S} sh -c :; then k=t; "
@@ -130,7 +131,7 @@ _TABLES = (
     "b protocols proc h snmp netstat snmp6; "
     'b multicast netstat g "$n" -gn || b multicast ip g ip maddr || '
     "b multicast proc h igmp igmp6; "
-    'b routes netstat g "$n" -rn46 || b routes ip j || b routes proc h route ipv6_route;; '
+    'b routes netstat g "$n" -rne46 || b routes ip j || b routes proc h route ipv6_route;; '
     'esac; echo "$t done"'
 )
 

@@ -124,7 +124,8 @@ def _pids(observation: Observation) -> Step:
     hidden = sum(row.pid is None for row in owned)
     detail = f"{observation.privilege.value}: {hidden} of {len(owned)} rows lack a PID"
     allowed = observation.privilege in (Privilege.ROOT, Privilege.SUDO)
-    if hidden and (observation.tool == "proc" or not allowed):
+    none_told = hidden == len(owned) and not observation.asked_for_processes
+    if hidden and (observation.tool == "proc" or none_told or not allowed):
         return Step(StepName.PIDS, StepStatus.FAILED, Code.PERMISSION_LIMITED, detail)
     return Step(StepName.PIDS, StepStatus.OK, detail=detail)
 

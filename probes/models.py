@@ -248,6 +248,31 @@ class TableStatus(models.Model):
         return f"{self.host_id} {self.table} {self.code or 'ok'}"
 
 
+class TableText(models.Model):
+    """What a host printed for one of the other tables, where not all of it was understood.
+
+    The newest such output only; it goes once the table is understood to the last line, and with
+    raw output (``history.retention``).
+    """
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, db_index=False, related_name="+")
+    table = models.CharField(max_length=12, choices=TABLES)
+    taken_at = models.DateTimeField()
+    text_zstd = models.BinaryField()
+    """A prefix where the whole would pass the cap of ``history.tables``."""
+    size_bytes = models.PositiveIntegerField()
+    """Of the whole text, uncompressed."""
+
+    class Meta:
+        constraints = [
+            # One per host and table; serves the page that shows it.
+            models.UniqueConstraint(fields=["host", "table"], name="probes_tabletext_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host_id} {self.table} {self.taken_at:%Y-%m-%d %H:%M:%S}"
+
+
 class NetworkTable(models.Model):
     """Routes, interfaces (without their counters) or multicast groups, while they stayed the same.
 

@@ -132,8 +132,9 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
         gettext_noop("Some processes not visible"),
         gettext_noop(
             "The user may not see every PID. Use root, or grant sudo for netstat in the "
-            "credential. Where neither netstat nor ss is installed, no PID can be seen at all: "
-            "install one of them. The netstat of OpenBSD shows none."
+            "credential. Where neither netstat nor ss is installed, or only a netstat of BusyBox "
+            "built without PIDs, none can be seen at all: install net-tools or iproute2. The "
+            "netstat of OpenBSD shows none."
         ),
     ),
     Code.COMMAND_FAILED: (
@@ -181,6 +182,25 @@ EXPLANATIONS: dict[Code, tuple[str, str]] = {
         gettext_noop("This is a defect of netadmin, not of the host. See the worker's log."),
     ),
 }
+
+
+TABLE_HINTS: dict[Code, str] = {
+    Code.COMMAND_FAILED: gettext_noop("The tools of the host did not print this table."),
+    Code.OUTPUT_TOO_LARGE: gettext_noop(
+        "The host printed more than the limit. Raise PROBE_MAX_BYTES if the table really is that "
+        "long."
+    ),
+    Code.NOT_UNDERSTOOD: gettext_noop(
+        "The host printed something that is no such table; its Network tab shows what."
+    ),
+}
+"""The fix where it is another for one of the other tables than for the sockets."""
+
+
+def table_explanation(code: Code) -> tuple[str, str]:
+    """Title and fix, English msgids, where one of the other tables failed."""
+    title, hint = EXPLANATIONS[code]
+    return title, TABLE_HINTS.get(code, hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +252,7 @@ class TableOutput:
     tool: str = ""
     """netstat, ip, nstat, proc; empty where none ran. ``pasted`` where a person brought it."""
     text: str = ""
-    """Decoded as ``Observation.text``. Whole where ``failure`` is None."""
+    """Decoded as ``Observation.text``. Whole where ``failure`` is None; else what there is."""
     failure: Failure | None = None
 
 
@@ -261,6 +281,13 @@ class Observation:
     failure: Failure | None = None
     tables: tuple[TableOutput, ...] = ()
     """The other tables, where asked for; there may be some although the sockets failed."""
+
+    @property
+    def asked_for_processes(self) -> bool:
+        """Whether the tool prints PIDs as far as its user may see them: ss, and netstat of Linux
+        with ``-p``. Of others, and of what was pasted, only the rows themselves can tell."""
+        options = self.command.rsplit(" ", 1)[-1]
+        return self.tool == "ss" or (self.tool == "netstat" and "p" in options.lstrip("-"))
 
     @property
     def whole(self) -> bool:

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from hosts.models import Host, HostQuerySet
 from netadmin.access import audit
-from probes import parsers, status
+from probes import brought, parsers, status
 from probes.history import store, tables
 from probes.models import Outcome, Snapshot, TableStatus
 from probes.observation import Observation, Privilege, Table, TableOutput, gettext_noop
@@ -93,6 +93,9 @@ def save(
 ) -> Stored:
     """Store ``text``, taken on ``host`` at ``taken_at``, in one transaction with its audit entry.
 
+    ``text`` is what ``brought.understand`` made of what was sent. Of several socket tables one
+    after the other in it the last counts: a snapshot is of one moment.
+
     A second time with the same host and time it does nothing. Raises Refused where the host is
     probed well, the time cannot be, or the text tells nothing. Older than the newest whole
     snapshot, its sockets are kept as late and change nothing (``history.store``).
@@ -106,7 +109,10 @@ def save(
             host=host.name,
         )
     _check_time(taken_at)
-    sockets, others = _taken_apart(text, wide=wide)
+    last = brought.newest(text, wide=wide)
+    sockets, others = _taken_apart(last, wide=wide)
+    if last != text:
+        others = _between(text, wide=wide) | others
     outputs = tuple(TableOutput(table=table, tool=TOOL, text=others[table]) for table in others)
     observation = Observation(
         taken_at=taken_at,
@@ -160,6 +166,14 @@ def _check_time(taken_at: dt.datetime) -> None:
             gettext_noop("That is more than %(days)s days ago, and history is kept no longer."),
             days=settings.RETENTION_DAYS,
         )
+
+
+def _between(text: str, *, wide: bool) -> dict[Table, str]:
+    """The other tables of a text with several socket tables, of which some stand between those."""
+    try:
+        return _taken_apart(text, wide=wide)[1]
+    except Refused:
+        return {}
 
 
 def _taken_apart(text: str, *, wide: bool) -> tuple[str | None, dict[Table, str]]:

@@ -30,7 +30,7 @@ from probes.history.queries import (
     Traffic,
 )
 from probes.models import Schedule, Snapshot, TableStatus
-from probes.observation import EXPLANATIONS, Code
+from probes.observation import EXPLANATIONS, Code, table_explanation
 from probes.parsers.records import INTERFACE_COUNTERS, Interface, Membership, Route
 from probes.status import Status
 
@@ -204,15 +204,24 @@ def reading(of: Reading[Any]) -> dict[str, Any] | None:
         "last_seen": time(of.last_seen),
         "tool": of.tool or None,
         "rows": of.printed,
+        "rejected": _rejected(of),
         "over_s": _rounded(of.over_s),
     }
+
+
+def _rejected(of: Reading[Any]) -> int | None:
+    """Lines not understood: known of the newest whole table only."""
+    status = of.status
+    if status is None or status.taken_at != of.taken_at:
+        return None
+    return status.rejected
 
 
 def table_failure(status: TableStatus | None) -> dict[str, Any] | None:
     """Why the newest attempt at a table gave none, and how to mend it; None where it did."""
     if status is None or not status.code:
         return None
-    title, hint = EXPLANATIONS[Code(status.code)]
+    title, hint = table_explanation(Code(status.code))
     return {
         "code": status.code,
         "at": time(status.attempted_at),

@@ -25,6 +25,9 @@ from probes.transports.base import (
 
 NOTES_MAX_CHARS = 4000
 
+EVIDENCE_MAX_BYTES = 256 * 1024
+"""Of the output of a table that is not whole."""
+
 _SUDO_SAYS = re.compile(r"(?i)\bsudo|\bsorry\b|not allowed|password")
 """How sudo words a refusal in the C locale; netstat and ss use none of these."""
 
@@ -165,9 +168,8 @@ def _table(table: Table, tried: list[Attempt], cut: Failure | None) -> TableOutp
         return TableOutput(table, tool=last.tool, text=parsers.decode(last.output))
     if last.exit_status is None:
         cut = cut or Failure(Code.TRUNCATED)
-        return TableOutput(
-            table, last.tool, failure=Failure(cut.code, f"{last.tool}: {cut.detail}")
-        )
+        failure = Failure(cut.code, f"{last.tool}: {cut.detail}")
+        return TableOutput(table, last.tool, _evidence(last), failure)
     statuses = {attempt.exit_status for attempt in mine if attempt.exit_status is not None}
     if statuses & _ENDED:
         code = Code.TIMED_OUT
@@ -176,7 +178,13 @@ def _table(table: Table, tried: list[Attempt], cut: Failure | None) -> TableOutp
     else:
         code = Code.COMMAND_FAILED
     ends = ", ".join(f"{attempt.tool} {_end(attempt)}" for attempt in mine)
-    return TableOutput(table, last.tool, failure=Failure(code, ends))
+    printed = next((attempt for attempt in reversed(mine) if attempt.output.strip()), last)
+    return TableOutput(table, last.tool, _evidence(printed), Failure(code, ends))
+
+
+def _evidence(attempt: Attempt) -> str:
+    """The beginning of what a tool printed that did not end well."""
+    return parsers.decode(attempt.output[:EVIDENCE_MAX_BYTES])
 
 
 def _end(attempt: Attempt) -> str:

@@ -120,6 +120,8 @@ def traffic(request: HttpRequest, query: Traffic) -> HttpResponseBase:
     series = queries.traffic(
         host, query.interface, by=query.by, since=since, until=until, step_s=query.step
     )
+    if not series.series and not _has_interface(host, query.interface, until):
+        raise absent("interface", _("The host has no such interface."))
     if query.format == "csv":
         header, rows = payloads.timeline_rows(series)
         return csvfile.answer(f"interface-{host.pk}", header, rows)
@@ -130,6 +132,16 @@ def traffic(request: HttpRequest, query: Traffic) -> HttpResponseBase:
             **payloads.traffic(series),
         }
     )
+
+
+def _has_interface(host: Host, name: str, until: dt.datetime) -> bool:
+    """Whether an interface of that name was there at that time, or is now; True where nothing is
+    known of the host's interfaces."""
+    newest = network.interfaces(host)
+    if newest.taken_at is None:
+        return True
+    then = network.interfaces(host, at=until)
+    return any(row.interface.name == name for row in (*newest.rows, *then.rows))
 
 
 def _listed(

@@ -1,6 +1,6 @@
 """``parse``: the tables of any text that is sent, as the page "Paste netstat output" shows them.
 
-Place in the data's way: ``probes.parsers`` and ``probes.parsed_tables``; asks no host and no
+Place in the data's way: ``probes.brought`` and ``probes.parsed_tables``; asks no host and no
 database, and stores nothing.
 """
 
@@ -15,11 +15,12 @@ from django.utils.translation import gettext as _
 
 from netadmin import csvfile, envelope
 from netadmin.access.models import Role
-from probes import parsed_tables, parsers
+from probes import brought, parsed_tables, parsers
 from probes.api.routing import route
 from probes.api.shared import Format, absent
 from probes.filters import FilterError, Query
 from probes.parsers.records import Parsed, ParseError
+from probes.templatetags import ui
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 
@@ -50,8 +51,13 @@ def parse(request: HttpRequest, *, query: Parse, body: bytes) -> HttpResponseBas
     """The tables of a text of netstat, ss or their like, and the lines not understood."""
     if query.table is not None and query.format != "csv":
         raise FilterError("table", _("Give this with format=csv; JSON has all tables."))
+    text = parsers.decode(body)
+    if text.count("\n") >= parsers.MAX_LINES:
+        most = ui.count(parsers.MAX_LINES)
+        told = _("There are more than %(most)s lines in it.") % {"most": most}
+        return envelope.error(422, "not_understood", told, field="body")
     try:
-        parsed = parsers.parse(parsers.decode(body), wide=query.wide == "true")
+        parsed = brought.understand(text, wide=query.wide == "true").parsed
     except ParseError:
         return envelope.error(
             422,

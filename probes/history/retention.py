@@ -33,6 +33,7 @@ from probes.models import (
     Schedule,
     Snapshot,
     TableStatus,
+    TableText,
 )
 from probes.observation import Table
 
@@ -96,6 +97,7 @@ def _forget_removed(using: str, kept_since: dt.datetime, pruned: Pruned) -> None
         LastText.objects.using(using).filter(host__in=gone).delete()
         Schedule.objects.using(using).filter(host__in=gone).update(latest=None, latest_whole=None)
         TableStatus.objects.using(using).filter(host__in=gone).delete()
+        TableText.objects.using(using).filter(host__in=gone).delete()
     for host_id in _host_ids(using, OpenSocket):
         host = Host.objects.using(using).filter(pk=host_id).first()
         if host is not None and (host.removed_at is None or host.removed_at >= kept_since):
@@ -107,6 +109,8 @@ def _prune_raw(using: str, raw_since: dt.datetime, pruned: Pruned) -> None:
     """Raw output past its age, then the oldest of hosts that have too much of it."""
     outputs = RawOutput.objects.using(using)
     pruned.raw_outputs += _delete(using, outputs.filter(snapshot__taken_at__lt=raw_since), "pk")
+    others = TableText.objects.using(using)  # one a host and table: they need no cap
+    pruned.raw_outputs += _delete(using, others.filter(taken_at__lt=raw_since), "pk")
     pruned.raw_outputs += _delete_too_much(
         using,
         outputs.annotate(

@@ -235,11 +235,17 @@ def _save_whole(probe: _Probe, reading: _Reading, now: State) -> Snapshot:
     if _sees_less(probe, reading.base):
         return _write(probe, now, _aside(Outcome.LIMITED, Code.PERMISSION_LIMITED, reading))
     result = _merge(probe, reading, now)
-    # What the kernel tells by itself names no process, not even to root.
-    blind = observation.privilege == Privilege.USER or observation.tool == "proc"
-    if blind and result.counts.without_pid > 0:
+    if result.counts.without_pid > 0 and _is_blind(observation, result.counts):
         result.code = Code.PERMISSION_LIMITED.value
     return _write(probe, now, result, reading)
+
+
+def _is_blind(observation: Observation, counts: Counts) -> bool:
+    """Whether rows lack a PID for want of rights, or because the tool names no process to anybody:
+    the kernel by itself, or a netstat that was not told to and of whose rows none has one."""
+    if observation.privilege == Privilege.USER or observation.tool == "proc":
+        return True
+    return not observation.asked_for_processes and counts.none_has_pid
 
 
 def _existing(probe: _Probe, now: State) -> Snapshot | None:

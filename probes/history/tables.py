@@ -7,13 +7,15 @@ another than before, and the counters. Knows no transport, no page.
 What the rest of history rests on: a host's contents of one table do not overlap, each is as of
 the probes from its ``first_seen`` to its ``last_seen``, and nothing older than the newest attempt
 is ever written. Five statements where nothing but counters changed, and seldom more than seven.
+Of a table that was not understood to the last line what the host printed is kept as well, the
+newest such output only, until one is.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.db import transaction
@@ -21,9 +23,9 @@ from django.db.models import Q
 
 from hosts.models import Host
 from probes import parsers
-from probes.history import contents, packing, state
+from probes.history import contents, packing, state, texts
 from probes.history.contents import Packed
-from probes.models import CounterSample, NetworkTable, TableStatus
+from probes.models import CounterSample, NetworkTable, TableStatus, TableText
 from probes.observation import Code, Observation, Table, TableOutput
 from probes.parsers.records import Parsed, ParseError
 
@@ -33,6 +35,8 @@ MAX_DETAIL_CHARS: Final = 2_000
 MAX_REJECTED_KEPT: Final = 50
 MAX_REMARKS_KEPT: Final = 20
 MAX_REMARK_CHARS: Final = 500
+MAX_TEXT_BYTES: Final = 256 * 1024
+"""Of what a host printed, uncompressed: some 3,000 lines."""
 
 _MAY_BE_SILENT: Final = frozenset({Table.ROUTES, Table.MULTICAST})
 """Tables that may have no row; ``ip`` then prints nothing at all."""
@@ -75,9 +79,33 @@ class _Reading:
     remarks: list[str] = field(default_factory=list)
     packed: Packed | None = None
     sample: bytes | None = None
+    text: bytes | None = None
+    """What the host printed, packed, where not all of it was understood."""
+    text_bytes: int = 0
+
+
+def text(host: Host, table: Table) -> TableText | None:
+    """What ``host`` last printed for ``table`` that was not understood to the last line; None where
+    all was, or where it is no longer kept. :func:`printed` gives its text."""
+    using = host._state.db or "default"
+    return TableText.objects.using(using).filter(host_id=host.pk, table=table.value).first()
+
+
+def printed(kept: TableText) -> str:
+    """The text, of a very long one the first part."""
+    return texts.unpack(bytes(kept.text_zstd)).decode("utf-8", "ignore")
 
 
 def _read(output: TableOutput, host_id: int) -> _Reading:
+    """One table understood, with its text where that is not all."""
+    reading = _parse(output, host_id)
+    if not output.text.strip() or not (reading.code or reading.rejected):
+        return reading
+    raw = output.text.encode("utf-8", "backslashreplace")
+    return replace(reading, text=texts.pack(raw[:MAX_TEXT_BYTES]), text_bytes=len(raw))
+
+
+def _parse(output: TableOutput, host_id: int) -> _Reading:
     tool = packing.storable(output.tool)[:20]
     failure = output.failure
     if failure is not None:
@@ -88,6 +116,8 @@ def _read(output: TableOutput, host_id: int) -> _Reading:
         )
     if not output.text.strip() and output.tool == "ip" and output.table in _MAY_BE_SILENT:
         return _Reading(tool, dialect="iproute2", packed=contents.pack([]))
+    if not output.text.strip():
+        return _Reading(tool, code=Code.NOT_UNDERSTOOD.value, detail="nothing was printed")
     try:
         parsed = parsers.parse(output.text)
     except ParseError as error:
@@ -157,6 +187,8 @@ def _store(
     statuses: list[TableStatus] = []
     changed: list[NetworkTable] = []
     samples: list[CounterSample] = []
+    kept: list[TableText] = []
+    cleared: list[str] = []
     same = Q()
     for table, reading in readings.items():
         status = known.get(table)
@@ -164,6 +196,10 @@ def _store(
             status = TableStatus(host_id=host_id, table=table.value)
         elif status.attempted_at >= taken_at:
             continue
+        if reading.text is not None:
+            kept.append(_text(host_id, table, taken_at, reading))
+        elif (status.code or status.rejected) and not (reading.code or reading.rejected):
+            cleared.append(table.value)
         status.pk = None  # known by host and table: new and old ones go in one statement
         statuses.append(status)
         _note_attempt(status, reading, taken_at)
@@ -205,6 +241,15 @@ def _store(
         unique_fields=["host", "table"],
         update_fields=[*_ATTEMPT, *_WHOLE],
     )
+    if kept:
+        TableText.objects.using(using).bulk_create(
+            kept,
+            update_conflicts=True,
+            unique_fields=["host", "table"],
+            update_fields=["taken_at", "text_zstd", "size_bytes"],
+        )
+    if cleared:
+        TableText.objects.using(using).filter(host_id=host_id, table__in=cleared).delete()
 
 
 def _note_attempt(status: TableStatus, reading: _Reading, taken_at: dt.datetime) -> None:
@@ -216,6 +261,16 @@ def _note_attempt(status: TableStatus, reading: _Reading, taken_at: dt.datetime)
     status.taken_at, status.tool, status.dialect = taken_at, reading.tool, reading.dialect
     status.rows, status.rejected = reading.rows, reading.rejected
     status.rejected_lines, status.remarks = reading.rejected_lines, reading.remarks
+
+
+def _text(host_id: int, table: Table, taken_at: dt.datetime, reading: _Reading) -> TableText:
+    return TableText(
+        host_id=host_id,
+        table=table.value,
+        taken_at=taken_at,
+        text_zstd=reading.text,
+        size_bytes=reading.text_bytes,
+    )
 
 
 def _new_content(

@@ -63,6 +63,12 @@ class Counts:
         )
 
     @property
+    def none_has_pid(self) -> bool:
+        """Whether every row in a state that has an owner lacks its PID."""
+        ownerless = sum(self.by_state.get(state, 0) for state in OWNERLESS_STATES)
+        return self.without_pid == self.sockets - ownerless
+
+    @property
     def consistent(self) -> bool:
         """False where a sum of differences went below nothing: something was missed."""
         return min(

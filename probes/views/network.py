@@ -29,9 +29,11 @@ from netadmin.access.models import Role
 from netadmin.access.permissions import require
 from probes.filters import FilterError, parse
 from probes.history import queries
+from probes.history import tables as stored
 from probes.history.queries import network, network_rows
 from probes.models import TableStatus
-from probes.observation import EXPLANATIONS, Code, Table
+from probes.observation import Code, Table, table_explanation
+from probes.parsers.lines import visible
 from probes.parsers.records import Route
 from probes.table_filters import RouteFilter, TableFilter
 from probes.views import hostpage
@@ -49,6 +51,9 @@ from probes.views.network_pages import (
 PER_PAGE = 200
 SLIDER_POINTS = 120
 """How many times the slider spans on either side."""
+PRINTED_LINES = 200
+PRINTED_LINE_CHARS = 1_000
+"""Of the output of a table that was not understood, as far as it is shown."""
 OWN_PARAMETERS = ("table", "at", "sort", "page", "chart", "by", "span")
 
 
@@ -113,6 +118,7 @@ def tables(request: HttpRequest, pk: int) -> HttpResponse:
         "tables": _tables(request, reading),
         "reading": reading,
         "failure": None if asked is not None else _failure(reading.status),
+        "printed": None if asked is not None else _printed(host, reading.status),
         "fields": [
             {**item, "bad": problem is not None and problem.field == item["name"]}
             for item in page.fields(request.GET, reading.rows)
@@ -220,13 +226,34 @@ def _failure(status: TableStatus | None) -> dict[str, Any] | None:
     """Why the newest attempt gave no table, and the fix."""
     if status is None or not status.code:
         return None
-    title, hint = EXPLANATIONS[Code(status.code)]
+    title, hint = table_explanation(Code(status.code))
     return {
         "title": title,
         "hint": hint,
         "detail": status.detail,
         "at": status.attempted_at,
         "since": status.failing_since,
+    }
+
+
+def _printed(host: Host, status: TableStatus | None) -> dict[str, Any] | None:
+    """What the host printed where it was not understood to the last line, as far as it is kept."""
+    if status is None or not (status.code or status.rejected):
+        return None
+    kept = stored.text(host, Table(status.table))
+    if kept is None:
+        return None
+    lines = stored.printed(kept).rstrip("\n").split("\n")
+    shown = lines[:PRINTED_LINES]
+    cut = len(lines) > PRINTED_LINES or kept.size_bytes > stored.MAX_TEXT_BYTES
+    # A tab is no danger, and keeps columns apart.
+    return {
+        "text": "\n".join(
+            "\t".join(map(visible, line[:PRINTED_LINE_CHARS].split("\t"))) for line in shown
+        ),
+        "taken_at": kept.taken_at,
+        "size_bytes": kept.size_bytes,
+        "cut": cut or any(len(line) > PRINTED_LINE_CHARS for line in shown),
     }
 
 

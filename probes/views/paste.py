@@ -24,7 +24,7 @@ from hosts.models import Host, HostQuerySet
 from netadmin import csvfile
 from netadmin.access.models import Role
 from netadmin.access.permissions import request_role, require
-from probes import parsed_tables, pasted
+from probes import brought, parsed_tables, pasted
 from probes.filters import FilterError
 from probes.models import Outcome
 from probes.observation import Privilege, Table
@@ -38,7 +38,7 @@ MOST_HOSTS: Final = 2_000
 COMMANDS: Final = (
     (
         gettext_lazy("Linux, with net-tools"),
-        "sudo netstat -antuwpW; netstat -rn; netstat -aie; netstat -s; netstat -gn",
+        "sudo netstat -antuwpW; netstat -rne46; netstat -aie; netstat -s; netstat -gn",
     ),
     (
         gettext_lazy("Linux, without net-tools"),
@@ -196,7 +196,7 @@ def _page(
         "max_bytes": sent_text.MAX_BYTES,
         "host": _pk(posted.get("host", "")),
         "wide": sent is not None and sent.wide,
-        "text": sent.text if sent is not None and sent.typed else "",
+        "text": sent.original if sent is not None and sent.typed else "",
     }
     if sent is not None:
         context |= _result(sent)
@@ -217,8 +217,8 @@ def _result(sent: sent_text.Sent) -> dict[str, Any]:
         "sheets": sheets,
         "rejected": parsed.rejected[:SHOWN_REJECTED],
         "rejected_more": max(0, len(parsed.rejected) - SHOWN_REJECTED),
-        "carried": sent_text.pack(sent.text) if sheets else "",
-        "characters": len(sent.text),
+        "carried": sent_text.pack(sent.original) if sheets else "",
+        "characters": len(sent.original),
     }
 
 
@@ -231,6 +231,7 @@ def _saving(request: HttpRequest, sent: sent_text.Sent, *, refused: bool) -> dic
     return {
         "saving": True,
         "has_sockets": "sockets" in storable,
+        "several": brought.is_several(sent.parsed),
         "hosts": found[:MOST_HOSTS],
         "more_hosts": len(found) > MOST_HOSTS,
         "privileges": PRIVILEGES,

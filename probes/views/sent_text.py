@@ -1,6 +1,6 @@
 """A text sent by a form, typed, as a file or carried from page to page, and how long it may be.
 
-Place in the data's way: between a request and ``probes.parsers``, for ``probes.views.paste``. Knows
+Place in the data's way: between a request and ``probes.brought``, for ``probes.views.paste``. Knows
 no table, no host.
 
 Django reads fields of a form up to DATA_UPLOAD_MAX_MEMORY_SIZE and files of any length. So a
@@ -24,7 +24,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from probes import parsers
+from probes import brought, parsers
 from probes.parsers.lines import visible
 from probes.parsers.records import Parsed, ParseError, Rejected
 from probes.parsers.sections import NOT_IN_A_TABLE
@@ -63,7 +63,10 @@ class Problem(Exception):
 class Sent:
     """A text that came in, safe to parse and show, and how it was taken."""
 
+    original: str
+    """As it came, decoded."""
     text: str
+    """As it was read: without what a ticket put before each line."""
     wide: bool
     parsed: Parsed
     typed: bool
@@ -144,11 +147,17 @@ def read(request: HttpRequest) -> Sent:
         )
     wide = "wide" in request.POST
     try:
-        parsed = parsers.parse(text, wide=wide)
+        understood = brought.understand(text, wide=wide)
     except ParseError:
         # Nothing but lines that no rule reads: shown as such, as far as they go.
-        parsed = _nothing(text)
-    return Sent(text, wide, parsed, typed=not upload and len(text) <= EDITED_CHARS)
+        understood = brought.Understood(text, _nothing(text))
+    return Sent(
+        text,
+        understood.text,
+        wide,
+        understood.parsed,
+        typed=not upload and len(text) <= EDITED_CHARS,
+    )
 
 
 def _uploaded(upload: Any) -> bytes:

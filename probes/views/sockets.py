@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from probes.filters import FilterError, SocketFilter, parse
 from probes.history.queries import SocketRow
 from probes.models import Snapshot
-from probes.parsers.records import TCP_STATES
+from probes.parsers.records import TCP_STATES, Flag
 from probes.views.hostpage import with_query
 
 Label = str | Promise
@@ -177,7 +177,8 @@ def shaped(request: HttpRequest, rows: Iterable[SocketRow]) -> list[dict[str, An
         has_peer = bool(row.foreign_ip) and not (
             row.foreign_ip in UNSPECIFIED and not row.foreign_port
         )
-        if has_peer and row.foreign_ip not in by_ip:
+        no_address = row.flags & (Flag.FOREIGN_TRUNCATED | Flag.FOREIGN_NAME)
+        if has_peer and not no_address and row.foreign_ip not in by_ip:
             by_ip[row.foreign_ip] = with_query(request, remote_ip=row.foreign_ip)
         if row.program and row.program not in by_program:
             by_program[row.program] = with_query(request, program=row.program)
@@ -188,9 +189,11 @@ def shaped(request: HttpRequest, rows: Iterable[SocketRow]) -> list[dict[str, An
                 "local_port": row.local_port,
                 "local_port_url": f"{ports_url}?port={row.local_port}" if row.local_port else "",
                 "port_title": port_title,
+                "local_cut": bool(row.flags & Flag.LOCAL_TRUNCATED),
                 "foreign_ip": row.foreign_ip,
+                "foreign_cut": bool(row.flags & Flag.FOREIGN_TRUNCATED),
                 "foreign_port": row.foreign_port,
-                "foreign_ip_url": by_ip.get(row.foreign_ip, ""),
+                "foreign_ip_url": "" if no_address else by_ip.get(row.foreign_ip, ""),
                 "foreign_port_url": (
                     with_query(request, remote_port=str(row.foreign_port))
                     if has_peer and row.foreign_port

@@ -78,7 +78,7 @@ TABLES = (
     "-aie || b interfaces ip g ip -s -s addr || b interfaces proc h dev; b protocols netstat g "
     '"$n" -s || b protocols nstat g nstat -asz || b protocols proc h snmp netstat snmp6; b '
     'multicast netstat g "$n" -gn || b multicast ip g ip maddr || b multicast proc h igmp igmp6; '
-    'b routes netstat g "$n" -rn46 || b routes ip j || b routes proc h route ipv6_route;; esac; '
+    'b routes netstat g "$n" -rne46 || b routes ip j || b routes proc h route ipv6_route;; esac; '
     'echo "$t done"'
 )
 

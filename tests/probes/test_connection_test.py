@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,12 @@ def test_a_table_that_names_no_process_is_told_even_to_root() -> None:
     when = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
     told = Observation(when, 0.1, tool="proc", privilege=Privilege.ROOT, text=HEADER + HIDDEN)
     assert connection_test._pids(told).code is Code.PERMISSION_LIMITED
+    for command, code in (
+        ("/bin/netstat -antuw", Code.PERMISSION_LIMITED),
+        ("/bin/netstat -antuwp", None),
+    ):
+        netstat = replace(told, tool="netstat", command=command)
+        assert connection_test._pids(netstat).code is code
 
 
 def test_a_sudo_password_that_cannot_be_typed_stops_at_the_tool() -> None:

@@ -117,6 +117,22 @@ def test_one_table_can_be_asked_for(parse_here: Callable[..., Printed]) -> None:
     assert "Sockets" not in done.out
 
 
+def test_what_was_quoted_is_read_and_said(parse_here: Callable[..., Printed]) -> None:
+    done = parse_here(text="".join(f"{number}:{one}\n" for number, one in
+                                   enumerate(MIXED.splitlines(), 1)))  # fmt: skip
+    assert (done.status, done.told) == (0, "")
+    assert done.out.startswith("Sockets (2)\n")
+    assert "Note: the lines began with their numbers, which were taken off\n" in done.out
+
+
+def test_several_outputs_are_all_shown_and_that_is_said(
+    parse_here: Callable[..., Printed],
+) -> None:
+    done = parse_here(text=table(LISTENER) * 2)
+    assert done.out.startswith("Sockets (2)\n")
+    assert "Note: the text holds several socket tables of the same kind" in done.out
+
+
 def trouble(monkeypatch: pytest.MonkeyPatch, *arguments: str, text: bytes = b"") -> CommandError:
     """What ends the command, run in this process; nothing is printed before it."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))

@@ -81,6 +81,10 @@ def test_the_real_netstat_tells_every_table(tmp_path: Path) -> None:
     assert set(tools(observation).values()) == {"netstat"}
     assert "Kernel IP routing table" in output(observation, Table.ROUTES).text
     assert "Kernel IPv6 routing table" in output(observation, Table.ROUTES).text
+    routes = parsers.parse(output(observation, Table.ROUTES).text)
+    assert routes.rejected == []
+    assert all(route.metric is not None for route in routes.tables.routes)
+    assert observation.asked_for_processes
     assert "RX packets" in output(observation, Table.INTERFACES).text
     assert "active connection openings" in output(observation, Table.PROTOCOLS).text
     assert "Group Memberships" in output(observation, Table.MULTICAST).text
@@ -111,6 +115,7 @@ def test_busybox_tells_what_it_can_and_the_kernel_the_rest(tmp_path: Path) -> No
     )
     observation = observed(host)
     assert (observation.tool, observation.failure) == ("netstat", None)
+    assert observation.asked_for_processes == ("PID/Program" in observation.text)
     assert tools(observation) == {
         Table.ROUTES: "ip",
         Table.INTERFACES: "proc",
@@ -169,7 +174,7 @@ def test_a_table_that_nothing_tells_says_why(tmp_path: Path) -> None:
     assert observation.failure is None
     assert failures(observation) == {Table.PROTOCOLS: Code.COMMAND_FAILED}
     told = output(observation, Table.PROTOCOLS)
-    assert told.text == ""
+    assert told.text.startswith("==> /proc/net/snmp <==\n")  # evidence of what came
     assert told.failure is not None
     assert told.failure.detail == (
         "netstat ended with status 3, nstat is missing, proc ended with status 2"

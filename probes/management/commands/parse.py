@@ -1,6 +1,6 @@
 """``manage.py parse [FILE|-]``: what netadmin reads in a text of netstat, ss and their like.
 
-Place in the data's way: bytes of a file or of standard input in, ``probes.parsers``, tables out.
+Place in the data's way: bytes of a file or of standard input in, ``probes.brought``, tables out.
 Asks no database, no host and no secret, so it works in a bare checkout and in a pipe::
 
     netstat -an | python3 manage.py parse --as json
@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
 
 from netadmin import csvfile
-from probes import parsed_tables, parsers
+from probes import brought, parsed_tables, parsers
 from probes.parsers.records import Parsed, ParseError
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -32,11 +32,13 @@ UNDERSTOOD, SOME_REJECTED, NOTHING = 0, 1, 2
 EPILOG = """\
 Dialects and tables are found by what is in the text, whatever made it: net-tools, busybox, ss and
 iproute2, /proc/net, Windows, macOS, FreeBSD, OpenBSD, NetBSD, conntrack; several of them in one
-text are read too.
+text are read too. What a mail, a chat or a log put before every line is taken off, and so are the
+colours of a terminal.
 
 exit status:
   0  every line was understood
-  1  the tables were printed, but some lines were not understood; json and table show which
+  1  the tables were printed, but some lines were not understood: their number and the first of
+     them are told on standard error, json and table show them all
   2  nothing was printed: no table that is known, no such file or table, a text that is too large
 """
 
@@ -82,7 +84,7 @@ class Command(BaseCommand):
             raise CommandError("--table goes with table and csv; json has all.", returncode=NOTHING)
         try:
             text = parsers.decode(self._read(options["file"]))
-            parsed = parsers.parse(text, wide=options["wide"])
+            parsed = brought.understand(text, wide=options["wide"]).parsed
         except ParseError as error:
             raise CommandError(f"Not understood: {error}.", returncode=NOTHING) from None
         names = self._tables(parsed, options["table"], options["form"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from typing import Any
 
@@ -63,6 +64,7 @@ def test_routes_say_when_and_with_what_they_were_read(known: Site, vera: Caller)
         "last_seen": at(10).isoformat(),
         "tool": "netstat",
         "rows": 3,
+        "rejected": 0,
         "over_s": None,
     }
     assert data["failure"] is None
@@ -354,10 +356,30 @@ def test_what_is_told_of_the_traffic_can_be_chosen(
     assert {len(values) for values in data["series"].values()} == {len(data["times"])} == {1}
 
 
-def test_an_interface_that_is_not_there_has_no_series(known: Site, vera: Caller) -> None:
-    data = traffic(known, vera, interface="ppp0")
+def test_an_interface_that_is_not_there_is_named(known: Site, vera: Caller) -> None:
+    address = known.path("api-statistics-interfaces")
+
+    for more in ({}, {"format": "csv"}, {"until": at(12).isoformat(), "since": at(0).isoformat()}):
+        query = {"host": known.host.pk, "interface": "ppp0", **more}
+        refused = vera.refused(404, address, **query)
+        assert (refused["code"], refused["field"]) == ("not_found", "interface")
+
+
+def test_a_time_without_a_sample_of_an_interface_has_no_series(known: Site, vera: Caller) -> None:
+    data = traffic(known, vera, since=at(-20).isoformat(), until=at(-10).isoformat())
 
     assert data["series"] == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lines_not_understood_are_counted(known: Site, vera: Caller, name: str) -> None:
+    assert vera.get(path(known, name))["table"]["rejected"] == 0
+    read = next(output for output in usual() if output.table == name)
+    odd = dataclasses.replace(read, text=read.text + "an odd line\nanother odd one\n")
+    tables.save(known.host, seen(20, odd))
+    assert vera.get(path(known, name))["table"]["rejected"] == 2
+    # Of former tables that is not kept.
+    assert vera.get(path(known, name), at=at(5).isoformat())["table"]["rejected"] is None
 
 
 def test_the_series_is_also_csv(known: Site, vera: Caller) -> None:

@@ -41,6 +41,21 @@ def test_the_answer_is_the_document_of_the_text(site: Site) -> None:
     assert data["rejected"][0]["text"] == "an odd line"
 
 
+def test_what_was_quoted_is_read_and_said(site: Site) -> None:
+    quoted = "".join(f"web1 | {one}\n" for one in ODD.splitlines())
+    data = told(send(site, quoted.encode()))
+    assert data["tables"] == json.loads(json.dumps(document.document(parsers.parse(ODD))))["tables"]
+    assert [one["line"] for one in data["rejected"]] == [ODD.count("\n")]
+    assert data["remarks"] == ["the lines began with one name and a bar, which were taken off"]
+
+
+def test_a_text_of_too_many_lines_is_told(site: Site) -> None:
+    response = send(site, b"\n" * (parsers.MAX_LINES + 1))
+    problem = error_of(response, 422)
+    assert (problem["code"], problem["field"]) == ("not_understood", "body")
+    assert "There are more than" in json.loads(response.content)["message"]
+
+
 def test_nothing_is_stored(site: Site) -> None:
     before = (Snapshot.objects.count(), AuditEntry.objects.count())
     told(send(site, ODD.encode()))

@@ -142,6 +142,19 @@ def test_who_opened_a_connection(socket: Socket, way: str) -> None:
     assert packing.way(socket, listening).name == way
 
 
+def test_two_ends_that_were_cut_alike_may_be_of_two_machines() -> None:
+    cut = SSH._replace(
+        protocol="tcp6",
+        local_ip="2001:db8:aaaa:bbb",
+        foreign_ip="2001:db8:aaaa:bbb",
+        flags=Flag.LOCAL_TRUNCATED | Flag.FOREIGN_TRUNCATED,
+    )
+    assert packing.way(cut, set()).name == "OUT"
+    assert (
+        packing.way(cut._replace(flags=0, local_ip="::5", foreign_ip="::5"), set()).name == "LOCAL"
+    )
+
+
 def test_directions_have_the_same_numbers_in_rows_and_in_models() -> None:
     assert {way.name: way.value for way in packing.Way} == {
         direction.name: direction.value for direction in Direction

@@ -293,6 +293,39 @@ def test_rows_without_a_pid_count_only_where_there_should_be_one(host: Host, usi
 
 
 @both_databases
+def test_a_netstat_that_names_no_process_is_told_even_to_root(host: Host, using: str) -> None:
+    hidden = table(LISTENER.replace("800/sshd", "-"), line(state="TIME_WAIT", holder="-"))
+    busybox = {"command": "/bin/netstat -antuw", "privilege": Privilege.ROOT}
+    blind = store.save(host, observed(0, hidden, **busybox), using=using)
+    assert (blind.outcome, blind.without_pid) == (Outcome.OK, 1)
+    assert blind.code == Code.PERMISSION_LIMITED
+
+    again = store.save(host, observed(1, hidden, **busybox), using=using)
+    assert again.code == Code.PERMISSION_LIMITED  # from the difference alone
+
+    empty = store.save(host, observed(2, table(), **busybox), using=using)
+    assert (empty.outcome, empty.sockets, empty.code) == (Outcome.OK, 0, "")
+
+    waiting = table(line(state="TIME_WAIT", holder="-"))
+    assert store.save(host, observed(3, waiting, **busybox), using=using).code == ""
+
+    bsd = {"command": "/usr/bin/netstat -anv", "privilege": Privilege.ROOT}
+    some = table(LISTENER, line(holder="-"))  # sockstat told of one of them
+    assert store.save(host, observed(4, some, **bsd), using=using).code == ""
+    none = store.save(host, observed(5, hidden, **bsd), using=using)
+    assert none.code == Code.PERMISSION_LIMITED
+
+
+@both_databases
+def test_sockets_of_the_kernel_are_no_want_of_rights(host: Host, using: str) -> None:
+    kernels = table(LISTENER.replace("800/sshd", "-"))
+    for minute, command in enumerate(("sudo -n /bin/netstat -antuwpW", "/usr/bin/ss -antuwp")):
+        asked = {"command": command, "tool": command.split("/")[-1].split(" ")[0]}
+        seen = store.save(host, observed(minute, kernels, **asked), using=using)
+        assert (seen.without_pid, seen.code) == (1, "")
+
+
+@both_databases
 def test_a_probe_that_sees_less_under_the_same_login_merges_nothing(host: Host, using: str) -> None:
     whole = store.save(host, observed(0, FIRST), login_version="v1", using=using)
     before = everything(host, using)[:2]

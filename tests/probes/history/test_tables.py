@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ from django.db import DatabaseError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from hosts.models import Host
-from probes.history import contents, store, tables
+from probes.history import contents, retention, store, tables
 from probes.history.queries import network
-from probes.models import CounterSample, NetworkTable, TableStatus
-from probes.observation import Code, Table, TableOutput
+from probes.models import CounterSample, NetworkTable, TableStatus, TableText
+from probes.observation import Code, Failure, Table, TableOutput
 from probes.parsers.records import INTERFACE_COUNTERS, Interface, Route
 from tests.databases import both_databases, both_databases_committed
 from tests.probes.history.played import at
@@ -464,3 +465,68 @@ def test_what_the_real_tools_print_is_stored_whole(
     status = status_of(host, using, table)
     assert (status.code, status.detail, status.rejected) == ("", "", 0)
     assert len(network.READERS[table](host).rows) == status.rows > 0
+
+
+# --- what was printed where it was not understood -------------------------------------------------
+
+
+def printed(host: Host, using: str, table: Table) -> str | None:
+    kept = TableText.objects.using(using).filter(host_id=host.pk, table=table.value).first()
+    return None if kept is None else tables.printed(kept)
+
+
+@both_databases
+def test_what_was_not_understood_is_kept_until_all_is(host: Host, using: str) -> None:
+    read = routes(DEFAULT_ROUTE)
+    save(host, using, 0, read, *usual()[1:])
+    assert not TableText.objects.using(using).exists()
+
+    odd = TableOutput(Table.ROUTES, "netstat", read.text + "an odd line\n")
+    save(host, using, 10, odd, *usual()[1:])
+    assert printed(host, using, Table.ROUTES) == odd.text
+    save(host, using, 20, TableOutput(Table.ROUTES, "netstat", "Segmentation fault\n"))
+    assert printed(host, using, Table.ROUTES) == "Segmentation fault\n"
+    save(host, using, 30, missing(Table.ROUTES, Code.TIMED_OUT))  # brings nothing newer
+    assert printed(host, using, Table.ROUTES) == "Segmentation fault\n"
+    save(host, using, 25, odd)  # late
+    assert printed(host, using, Table.ROUTES) == "Segmentation fault\n"
+    assert TableText.objects.using(using).get().taken_at == at(20)
+
+    save(host, using, 40, *usual()[1:])  # others say nothing of the routes
+    assert printed(host, using, Table.ROUTES) == "Segmentation fault\n"
+    save(host, using, 50, read)
+    assert not TableText.objects.using(using).exists()
+
+
+@both_databases
+def test_the_output_of_a_tool_that_failed_is_kept(host: Host, using: str) -> None:
+    failure = Failure(Code.COMMAND_FAILED, "netstat ended with status 5")
+    save(host, using, 0, TableOutput(Table.PROTOCOLS, "netstat", "error parsing\n", failure))
+    assert status_of(host, using, Table.PROTOCOLS).code == Code.COMMAND_FAILED
+    assert printed(host, using, Table.PROTOCOLS) == "error parsing\n"
+
+
+@both_databases
+def test_of_a_giant_output_the_beginning_is_kept(host: Host, using: str) -> None:
+    text = "n\u00e9\n" * tables.MAX_TEXT_BYTES
+    save(host, using, 0, TableOutput(Table.ROUTES, "netstat", text))
+    kept = TableText.objects.using(using).get()
+    assert kept.size_bytes == len(text.encode())
+    assert text.startswith(tables.printed(kept))
+    assert len(tables.printed(kept).encode()) > tables.MAX_TEXT_BYTES - 4
+
+
+@both_databases
+@pytest.mark.parametrize("text", ["\ud800\0\x1b[2J\n", "\\udcff", "\u202e" * 9])
+def test_any_output_can_be_kept(host: Host, using: str, text: str) -> None:
+    save(host, using, 0, TableOutput(Table.ROUTES, "netstat", text))
+    assert printed(host, using, Table.ROUTES) == text.encode("utf-8", "backslashreplace").decode()
+
+
+@both_databases
+def test_it_goes_with_raw_output(host: Host, using: str, settings: Any) -> None:
+    settings.RAW_RETENTION_DAYS = 2
+    save(host, using, 0, TableOutput(Table.ROUTES, "netstat", "rubbish\n"))
+    assert retention.prune(at(0) + dt.timedelta(days=1), using).raw_outputs == 0
+    assert retention.prune(at(0) + dt.timedelta(days=3), using).raw_outputs == 1
+    assert printed(host, using, Table.ROUTES) is None

@@ -216,6 +216,24 @@ def test_hostile_names_are_text(viewer: Client, page: Page, host: Host) -> None:
     assert len(rows(page(viewer, f"/hosts/{host.pk}/{unescape(link[1])}"))) == 1
 
 
+def test_a_cut_address_is_shown_as_printed_with_a_mark_and_is_no_link(
+    viewer: Client, page: Page
+) -> None:
+    host = Host.objects.create(name="cutting", address="cutting")
+    whole = line("10.0.0.5:22", "10.0.0.9:50000")
+    cut = line("2001:db8:10:20:30:4:443", "2001:db8:aaaa:bbb:65535", protocol="tcp6")
+    fleet.seen(host, 100, whole, cut)
+
+    html = page(viewer, f"/hosts/{host.pk}/")
+
+    of_cut, of_whole = sorted(rows(html), key=lambda text: "cut" not in text)
+    assert "2001:db8:10:20:30:4 cut : 443" in of_cut
+    assert "2001:db8:aaaa:bbb cut : 65535" in of_cut
+    assert "cut" not in of_whole
+    assert "remote_ip=10.0.0.9" in html
+    assert "remote_ip=2001" not in html
+
+
 def test_the_header_says_what_is_missing_and_leads_there(
     viewer: Client, page: Page, host: Host
 ) -> None:

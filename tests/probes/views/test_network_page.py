@@ -284,6 +284,39 @@ def test_lines_that_were_not_understood_are_shown(viewer: Client, page: Page, ho
     assert "some &lt;i&gt;odd&lt;/i&gt; line" in html
 
 
+def test_what_was_printed_is_shown_where_it_was_not_understood(
+    viewer: Client, page: Page, known: Host
+) -> None:
+    assert "What it printed" not in page(viewer, address(known, "routes"))
+
+    noise = "<b>Seg</b>mentation\tfault \u202e\n" + "more noise\n" * 500
+    take(known, 0, TableOutput(Table.ROUTES, "netstat", noise))
+    html = page(viewer, address(known, "routes"))
+    assert "the host printed something that is no such table" in html.lower()
+    assert 'href="#printed"' in html
+    shown = re.search(
+        r'<details class="card" id="printed" open>.*?<pre[^>]*>(.*?)</pre>', html, re.S
+    )
+    assert shown is not None
+    lines = shown[1].split("\n")
+    assert lines[0] == "&lt;b&gt;Seg&lt;/b&gt;mentation\tfault \\u202e"
+    assert len(lines) == 200
+    assert "this is the first part" in html
+    assert "What it printed" not in page(viewer, address(known, "interfaces"))
+
+
+def test_what_was_printed_is_at_hand_where_a_line_was_rejected(
+    viewer: Client, page: Page, host: Host
+) -> None:
+    read = routes(DEFAULT_ROUTE, LINK_ROUTE)
+    take(host, 1, TableOutput(read.table, read.tool, read.text + "odd\n"))
+    html = page(viewer, address(host, "routes"))
+    assert '<details class="card" id="printed">' in html
+    assert "this is the first part" not in html
+    take(host, 0, read)
+    assert "What it printed" not in page(viewer, address(host, "routes"))
+
+
 def test_hostile_names_are_escaped(viewer: Client, page: Page, host: Host) -> None:
     take(host, 1, interfaces(interface("<script>x</script>", 1, 1)))
     html = page(viewer, address(host, "interfaces"))

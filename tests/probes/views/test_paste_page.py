@@ -398,6 +398,47 @@ def test_lines_of_other_tables_do_not_count_against_the_sockets(
     assert "Saved too: routes." in page(operator, response["Location"])
 
 
+def quoted(text: str) -> str:
+    return "".join(f"> {one}\n" for one in text.splitlines())
+
+
+def test_a_text_quoted_in_a_ticket_is_shown_as_it_was(viewer: Client) -> None:
+    html = show(viewer, text=quoted(f"{TEXT}{ODD}\n"))
+    assert "the lines began with &gt;, as quoted mail does, which was taken off" in html
+    assert re.search(r'<th scope="row" class="na-num">5</th>', html)
+    assert "\n&gt; tcp" in html  # the field has what was typed
+    again = show(viewer, carried=carried(html))
+    assert "which was taken off" in again
+
+
+def test_a_text_quoted_in_a_ticket_is_saved_as_it_was(operator: Client, dead: Host) -> None:
+    save(operator, dead, text=quoted(f"{TEXT}{ROUTES}"))
+    stored = Snapshot.objects.get(tool="pasted")
+    assert (stored.outcome, stored.sockets, stored.rejected) == ("ok", 2, 0)
+    assert TableStatus.objects.get(host=dead).rows == 2
+
+
+def test_of_several_outputs_the_last_is_saved_and_that_is_said_before(
+    operator: Client, dead: Host
+) -> None:
+    text = table(LISTENER, line(), HOSTILE) + "\n" + ROUTES + "\n" + TEXT
+    html = show(operator, text=text)
+    assert "the text holds several socket tables" in html
+    assert "only the last of them is saved" in html
+    save(operator, dead, text=text)
+    stored = Snapshot.objects.get(tool="pasted")
+    assert (stored.outcome, stored.sockets, stored.rejected) == ("ok", 2, 0)
+    # What stood between them is not lost.
+    assert (
+        TableStatus.objects.get(host=dead).rows,
+        TableStatus.objects.get(host=dead).rejected,
+    ) == (2, 0)
+
+
+def test_nothing_is_said_of_the_last_where_there_is_one(operator: Client, dead: Host) -> None:
+    assert "only the last of them is saved" not in show(operator, text=f"{TEXT}{ROUTES}")
+
+
 def test_a_text_without_sockets_leaves_the_snapshots_alone(
     operator: Client, page: Page, dead: Host
 ) -> None:
