@@ -153,6 +153,38 @@ def generate(n: int, seed: int, *, tool: Tool = "netstat") -> str:
     return _text(_rows(n, seed), tool)
 
 
+def detailed(text: str, seed: int) -> str:
+    """A text of ``generate`` as the same tool prints it with ``-e`` and ``-o`` as well: user,
+    inode and timer. Every connection has an inode of its own, one in three a timer that runs."""
+    lines = text.split("\n")
+    rng = random.Random(f"detailed/{seed}")
+    if lines[0].startswith("Netid"):
+        return "\n".join([lines[0], *(_ss_details(line, rng) for line in lines[1:-1]), ""])
+    header = [lines[0], f"{lines[1][:-20]}User       Inode      {lines[1][-20:]}Timer"]
+    return "\n".join([*header, *(_netstat_details(line, rng) for line in lines[2:-1]), ""])
+
+
+def _netstat_details(line: str, rng: random.Random) -> str:
+    ends, program = line[:-20], line[-20:]
+    if program.startswith("-"):
+        return f"{ends}{0:<10} {0:<10} {program}timewait ({rng.random() * 60:.2f}/0/0)"
+    user, inode = rng.choice((0, 33, 112, 1000)), rng.randrange(10**4, 10**8)
+    running = rng.random() < 0.3
+    timer = f"keepalive ({rng.random() * 7200:.2f}/0/0)" if running else "off (0.00/0/0)"
+    return f"{ends}{user:<10} {inode:<10} {program}{timer}"
+
+
+def _ss_details(line: str, rng: random.Random) -> str:
+    if "users:" not in line:
+        return f"{line} timer:(timewait,{rng.randrange(60)}sec,0) ino:0 sk:{rng.randrange(2**20):x}"
+    user, inode = rng.choice((0, 33, 112, 1000)), rng.randrange(10**4, 10**8)
+    running = rng.random() < 0.3
+    timer = f"timer:(keepalive,{rng.randrange(120)}min,0) " if running else ""
+    uid = f"uid:{user} " if user else ""
+    unit = f"cgroup:/system.slice/unit-{user}.service"
+    return f"{line} {timer}{uid}ino:{inode} sk:{rng.randrange(2**20):x} {unit} <->"
+
+
 def churn(text: str, fraction: float, seed: int) -> str:
     """The table one probe later: ``fraction`` of its lines are other lines now.
 

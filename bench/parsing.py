@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.netstat_text import Tool, churn, generate
+from bench.netstat_text import Tool, churn, detailed, generate
 
 LINES = 100_000
 REPEATS = 5
@@ -94,6 +94,14 @@ def main(lines: int) -> str:
                 cpu_s, _ = _python(f"unseen-{tool}", path, changed)
                 name = f"**netadmin, {tool}, only unseen lines, {share:.0%} changed**"
                 out.append(_row(name, cpu_s, ours, lines, None))
+            told = Path(folder, f"{tool}-e-o")
+            told.write_text(detailed(path.read_text(encoding="utf-8"), 3), encoding="utf-8")
+            more, more_memory = _python("netadmin", told)
+            jc_more, _ = _python(f"jc-{tool}", told)
+            out += [
+                _row(f"netadmin, {tool} with `-e -o`", more, ours, lines, more_memory),
+                _row(f"jc as a library, {tool} with `-e -o`", jc_more, ours, lines, None),
+            ]
             for name, pipeline in _PIPELINES.items():
                 cpu_s = _command(["sh", "-c", pipeline], stdin=path)
                 out.append(_row(f"`{name}`, {tool}", cpu_s, ours, lines, None))

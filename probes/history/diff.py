@@ -90,12 +90,12 @@ def compare(old_text: str, new_text: str, dialect: str, *, wide: bool = False) -
         return None
     if old_text == new_text:
         return Delta()
-    old, new = _lines_of_both(old_text, new_text, dialect)
-    more_lines, fewer_lines, distinct = unseen.lines(old, new)
-    if distinct > WHOLE_ABOVE * len(new) and len(new) > WHOLE_BELOW_LINES:
-        return None
-    if len(new) > parsers.MAX_LINES:
+    lines = new_text.count("\n") + 1
+    if lines > parsers.MAX_LINES:
         return None  # the parser refuses it, and says why
+    more_lines, fewer_lines, distinct = unseen.texts(*_comparable(old_text, new_text, dialect))
+    if distinct > WHOLE_ABOVE * lines and lines > WHOLE_BELOW_LINES:
+        return None
     # In order, rows of one protocol stand together, and the parser reads them a column at a time.
     more = parsers.parse_lines(sorted(more_lines), dialect, wide=wide)
     fewer = parsers.parse_lines(sorted(fewer_lines), dialect, wide=wide)
@@ -153,34 +153,27 @@ def _capped(queue: int | None) -> int | None:
     return queue if queue is None or queue <= packing.MAX_QUEUE else packing.MAX_QUEUE
 
 
-def _lines_of_both(old: str, new: str, dialect: str) -> tuple[list[str], list[str]]:
-    """The lines of two texts in the form in which they are compared, and parsed.
+def _comparable(old: str, new: str, dialect: str) -> tuple[str, str]:
+    """Two texts in the form in which their lines are compared, and parsed.
 
     ss fits its columns to the longest address, so that one longer address moves every line; its
     heading moves with them. Only then blanks have to be squeezed before lines can be compared.
     """
     if dialect == "ss" and old.partition("\n")[0] != new.partition("\n")[0]:
         return _squeezed(old), _squeezed(new)
-    return _lines(old), _lines(new)
+    return old, new
 
 
-def _lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return lines
-
-
-def _squeezed(text: str) -> list[str]:
+def _squeezed(text: str) -> str:
     """The lines of ss with their columns one blank apart; names of programs keep theirs."""
-    lines = _lines(text)
+    lines = text.split("\n")
     if not any(_has_blanks_in_a_name(line) for line in lines):
-        return _lines(_BLANKS.sub(" ", text))
+        return _BLANKS.sub(" ", text)
     squeezed = []
     for line in lines:
         columns, users, programs = line.partition(_USERS)
         squeezed.append(f"{_BLANKS.sub(' ', columns)}{users}{programs}")
-    return squeezed
+    return "\n".join(squeezed)
 
 
 def _has_blanks_in_a_name(line: str) -> bool:

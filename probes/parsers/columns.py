@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
 from socket import AF_INET, inet_pton
 from typing import Any
 
 from probes.parsers.endpoints import Hosts
-from probes.parsers.lines import MAX_PORT, Account, Ipv4Texts
-from probes.parsers.records import Socket
+from probes.parsers.lines import MAX_PORT, Account
+from probes.parsers.records import Details, Socket
 
-PORT = "([1-9][0-9]{0,4})"
-"""A port in a pattern. ``*`` and 0 are rare enough to be read with the lines that are left."""
+PORT = "([0-9]++)"
+"""A port in a pattern. ``*`` is rare enough to be read with the lines that are left."""
 
-_IP = itemgetter(0)
+
+_read_json = json.JSONDecoder().raw_decode
 
 
 def as_sockets(rows: Iterable[tuple[Any, ...]]) -> list[Socket]:
@@ -32,38 +33,44 @@ def as_sockets(rows: Iterable[tuple[Any, ...]]) -> list[Socket]:
     return list(map(tuple.__new__, repeat(Socket), rows))
 
 
+def fields_of(memory: Mapping[Any, tuple[Any, ...]], texts: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """What ``memory`` has for each of the texts, as columns: one for each field. Whatever
+    exception it has for a text it does not take."""
+    found = itemgetter(*texts)(memory) if len(texts) > 1 else (memory[texts[0]],)
+    return zip(*found, strict=True)
+
+
 def sockets_of(
     *,
-    head: tuple[Iterable[Any], Iterable[Any], Iterable[Any]],
-    ends: tuple[list[str], list[str], list[str], list[str]],
-    tail: tuple[Iterable[Any], Iterable[Any], Iterable[Any]],
-    known: Ipv4Texts | Hosts,
+    head: Iterable[Iterable[Any]],
+    local_ports: list[str],
+    foreign: tuple[list[str], list[str]],
+    tail: Iterable[Iterable[Any]],
+    flags: Iterable[int],
+    hosts: Hosts | None,
 ) -> list[Socket]:
-    """Sockets out of columns: protocol and queues; address and port twice, as text; state, PID
-    and program. ``known`` is Ipv4Texts where all addresses are IPv4 and Hosts elsewhere.
-    KeyError, ValueError or OSError where an address or a port is none."""
-    local_ips, local_ports, foreign_ips, foreign_ports = ends
+    """Sockets out of columns: protocol, queues and local address; the local port as text; the
+    foreign address and port as text; state, PID and program; flags of the local end. ``hosts``
+    is None where all addresses are IPv4. KeyError, ValueError or OSError where an address or a
+    port is none."""
+    texts, foreign_ports = foreign
     near_ports, far_ports = _ports(local_ports), _ports(foreign_ports)
-    near: Iterable[str]
-    far: Iterable[str]
-    flags: Iterable[int]
-    if isinstance(known, Hosts):
-        near_hosts = [known[text] for text in local_ips]
-        far_hosts = [known[text] for text in foreign_ips]
-        flags = [one[1] | other[1] << 1 for one, other in zip(near_hosts, far_hosts, strict=True)]
-        near, far = map(_IP, near_hosts), map(_IP, far_hosts)
-    else:
-        # Machines have few addresses and many peers: to look up one that is not in the
+    far: Iterable[str] = texts
+    if hosts is None:
+        # Few of them come twice in so few lines, and to look up one that is not in the
         # processor's cache takes longer than to check it again.
-        deque(map(inet_pton, repeat(AF_INET), set(foreign_ips)), maxlen=0)
-        near, far, flags = map(known.__getitem__, local_ips), foreign_ips, repeat(0)
-    return as_sockets(zip(*head, near, near_ports, far, far_ports, *tail, flags, strict=False))
+        deque(map(inet_pton, repeat(AF_INET), texts), maxlen=0)
+    else:
+        far, far_flags = zip(*hosts.column(texts), strict=True)
+        if any(far_flags):
+            flags = [one | other << 1 for one, other in zip(flags, far_flags, strict=True)]
+    return as_sockets(zip(*head, near_ports, far, far_ports, *tail, flags, strict=False))
 
 
 def _ports(texts: list[str]) -> list[int]:
     """Texts that matched PORT as numbers; ValueError where one is none. The reader of JSON makes
     numbers of a whole column in half the time that ``int`` takes, called for each."""
-    numbers: list[int] = json.loads(f"[{','.join(texts)}]")
+    numbers: list[int] = _read_json(f"[{','.join(texts)}]")[0]
     if max(numbers) > MAX_PORT:
         raise ValueError("no port")
     return numbers
@@ -72,23 +79,25 @@ def _ports(texts: list[str]) -> list[int]:
 def add_in_order(
     account: Account,
     found: list[Socket],
+    told: Sequence[Details | None],
     *,
     between: list[str],
     read: Callable[[list[str]], None],
 ) -> None:
     r"""Add the rows a pattern found in a text, and have ``read`` add the lines it left.
 
+    ``told`` is as ``Account.add`` takes it.
     ``between`` is the text before, between and after the rows, so it is one longer than
     ``found``. Rows begin and end with their lines: from one row to the next it is ``\n``.
     """
-    sockets, last = account.sockets, len(found)
+    last = len(found)
     if not between[0] and not between[last] and between.count("\n") == last - 1:
-        sockets += found
+        account.add(found, told)
         return
     done = 0
     for at, text in enumerate(between):
         if text != "\n" or at in (0, last):
-            sockets += found[done:at]
+            account.add(found[done:at], told[done:at])
             done = at
             lines = text.split("\n")
             # What is before the first newline, and after the last, belongs to the rows there.

@@ -19,6 +19,15 @@ def check(old: list[str], new: list[str]) -> None:
     assert Counter(more) == Counter(new) - Counter(old)
     assert Counter(fewer) == Counter(old) - Counter(new)
     assert distinct == len(Counter(new) - Counter(old))
+    check_texts("\n".join(old), "\n".join(new))
+
+
+def check_texts(old: str, new: str) -> None:
+    before, now = Counter(unseen.lines_of(old)), Counter(unseen.lines_of(new))
+    more, fewer, distinct = unseen.texts(old, new)
+    assert Counter(more) == now - before
+    assert Counter(fewer) == before - now
+    assert distinct == len(now - before)
 
 
 @given(LINES, LINES)
@@ -47,8 +56,20 @@ def test_lines_put_in_and_taken_out_anywhere_are_found(
     check(old, new)
 
 
+@given(st.text("ab\n", max_size=60), st.text("ab\n", max_size=60))
+def test_texts_that_end_anywhere_give_what_their_lines_give(old: str, new: str) -> None:
+    check_texts(old, new)
+
+
+def test_lines_longer_than_any_window_are_compared_as_well() -> None:
+    long = ["x" * 9000, "y" * 9000, "é" * 5000, "z"]
+    check(long, [*long[1:], long[0] + "!"])
+    check(["a", *long], ["b", *long, "c"])
+
+
 def test_large_tables_of_much_and_of_little_churn_are_counted_right() -> None:
     text = generate(6000, 3)
     for share in (0.001, 0.02, 0.3, 1.0):
         later = churn(text, share, 1)
         check(text.split("\n"), later.split("\n"))
+        check_texts(text, later)
