@@ -166,7 +166,8 @@ def way(socket: Socket, listening: set[tuple[str, int | None]]) -> Way:
     """Who opened a connection, judged by ``listening``: pairs of base protocol and local port."""
     if is_listener(socket):
         return Way.LISTEN
-    if socket.local_ip == socket.foreign_ip or (
+    cut = socket.flags & (Flag.LOCAL_TRUNCATED | Flag.FOREIGN_TRUNCATED)
+    if (socket.local_ip == socket.foreign_ip and not cut) or (
         _is_loopback(socket.local_ip) and _is_loopback(socket.foreign_ip)
     ):
         return Way.LOCAL

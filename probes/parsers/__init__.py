@@ -50,7 +50,7 @@ _BULK_LINES = 2_000
 _BULK_CHARS = 200_000
 """From here on it pays to pause the garbage collector."""
 
-_PIECE_CHARS = 16_384
+_PIECE_CHARS = 65_536
 _PIECE_LINES = 160
 
 
@@ -144,25 +144,26 @@ def parse(text: str, *, wide: bool = False) -> Parsed:
     endpoint of exactly 23 characters counts as cut off, as it may be. ParseError where no table
     at all is recognised, or where there are more than a million lines.
     """
-    _check_size(text)
+    lines = _counted(text)
     dialect = _linewise(text)
     if dialect is not None:
         reader = _fast(text, dialect, wide=wide)
         if reader.plain:
-            return _with_other_tables(text, dialect, reader.account, wide=wide)
-    reading = GRAMMAR.read(
-        ((index, line, "") for index, line in enumerate(_lines(text))), Tables(wide=wide)
-    )
+            return _with_other_tables(dialect, reader.account, lines=lines, wide=wide)
+    with collector_paused() if len(text) >= _BULK_CHARS else nullcontext():
+        reading = GRAMMAR.read(
+            ((index, line, "") for index, line in enumerate(_lines(text))), Tables(wide=wide)
+        )
     if not reading.found:
         raise ParseError("no table that is known")
-    return _parsed(text, reading.dialects, reading)
+    return _parsed(reading.dialects, reading, lines=lines)
 
 
 def parse_sockets(text: str, *, wide: bool = False) -> Parsed:
     """The socket table of a text, as history reads it: where the dialect is linewise, each line
     gives what :func:`parse_lines` gives, whatever stands around it, and a line of another table
     is a rejected line. ParseError where there is no socket table, or too many lines."""
-    _check_size(text)
+    _counted(text)
     dialect = identify(text) or _linewise(text)
     if dialect in LINEWISE:
         return _of_account(text, dialect, _fast(text, dialect, wide=wide).account)
@@ -201,9 +202,12 @@ def parse_lines(lines: Iterable[str], dialect: str, *, wide: bool = False) -> Li
     )
 
 
-def _check_size(text: str) -> None:
-    if text.count("\n") >= MAX_LINES:
-        raise ParseError("too many lines for a table")
+def _counted(text: str) -> int:
+    """How many lines a text has; ParseError where they are too many."""
+    newlines = text.count("\n")
+    if newlines >= MAX_LINES:
+        raise ParseError(f"more than {MAX_LINES:,} lines, which is too many for a table")
+    return newlines + (not text.endswith("\n"))
 
 
 def _lines(text: str) -> list[str]:
@@ -221,17 +225,18 @@ def _fast(text: str, dialect: str, *, wide: bool) -> LinewiseReader:
     return reader
 
 
-def _with_other_tables(text: str, dialect: str, account: Account, *, wide: bool) -> Parsed:
+def _with_other_tables(dialect: str, account: Account, *, lines: int, wide: bool) -> Parsed:
     """The sockets of a fast reading, and what the lines it could not read are."""
     rows = len(account.sockets)
-    reading = GRAMMAR.read(account.rejected, Tables(wide=wide, sockets=account.sockets))
+    tables = Tables(wide=wide, sockets=account.sockets, details=account.details)
+    reading = GRAMMAR.read(account.rejected, tables)
     reading.account.header_lines += account.header_lines
     reading.account.blank_lines += account.blank_lines
     reading.row_lines += rows
     told = [dialect, *(name for name in reading.dialects if name != dialect)]
     if "sockets" not in reading.found:
         reading.found.insert(0, "sockets")
-    return _parsed(text, told, reading)
+    return _parsed(told, reading, lines=lines)
 
 
 def _of_account(text: str, dialect: str, account: Account) -> Parsed:
@@ -254,7 +259,7 @@ def _of_account(text: str, dialect: str, account: Account) -> Parsed:
     )
 
 
-def _parsed(text: str, dialects: list[str], reading: Reading) -> Parsed:
+def _parsed(dialects: list[str], reading: Reading, *, lines: int) -> Parsed:
     joins.complete(reading.tables)
     return Parsed(
         dialect=" + ".join(joins.settled(dialects)),
@@ -263,7 +268,7 @@ def _parsed(text: str, dialects: list[str], reading: Reading) -> Parsed:
         row_lines=reading.row_lines,
         header_lines=reading.account.header_lines,
         blank_lines=reading.account.blank_lines,
-        lines=text.count("\n") + (not text.endswith("\n")),
+        lines=lines,
         found=tuple(reading.found),
     )
 

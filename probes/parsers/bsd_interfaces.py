@@ -32,12 +32,12 @@ from probes.parsers.bsd_words import (
     OPENBSD,
     columns,
     interface,
-    kept,
     mac,
     number,
 )
-from probes.parsers.lines import OddLine
+from probes.parsers.lines import OddLine, counter
 from probes.parsers.records import Interface, Membership, Tables
+from probes.parsers.words import gettext_noop
 
 _COLUMNS = r"Name +Mtu +Network +Address +I(?:pkts|bytes|errs|drop)(?:\s|$)"
 _FIELDS = {
@@ -64,6 +64,8 @@ _FIELDS = {
 }
 """Our field by the heading's word; other columns (Time, Fpkts, Itcpkts) are read over."""
 _LINK = re.compile(r"<[Ll]ink(?:#[0-9]{1,10})?>")
+_AIX_LINK = re.compile(r"link#[0-9]{1,10}")
+_AIX = gettext_noop("this is how AIX prints interfaces, which is not read")
 _ROW = r"[A-Za-z][A-Za-z0-9._-]{0,31}\*? +[0-9]+ +<[Ll]ink(?:#[0-9]{1,10})?>(?:\s|$)"
 _USUAL = {
     5: ("Ipkts", "Ierrs", "Opkts", "Oerrs", "Coll"),
@@ -80,9 +82,12 @@ _NARROW_V6_NETWORK = 11
 """What macOS, OpenBSD and NetBSD keep of an IPv6 network in a column that is no wider."""
 _GROUP_INDENT = 8
 _EMBEDDED = re.compile(r"fe80:([0-9a-f]{1,4})::?([0-9a-f:]*)")
-_CUT = (
+_CUT = gettext_noop(
     "IPv6 addresses of interfaces that netstat may have cut are left out; it cuts none with -l "
     "(macOS), -W (FreeBSD) or -v (OpenBSD, NetBSD)"
+)
+_NAMED = gettext_noop(
+    "names of interfaces' addresses are left out: netstat prints the addresses with -n"
 )
 
 
@@ -95,6 +100,8 @@ class Interfaces(sections.Reader):
         self._network_width = 0
         self._linked: dict[str, Interface] = {}
         self._last = ""
+        self._others: set[str] = set()
+        """Interfaces whose lines are AIX's."""
         if heading is not None:
             self._heading(heading)
 
@@ -113,6 +120,9 @@ class Interfaces(sections.Reader):
         if not 1 <= len(before) <= 2:
             raise OddLine("columns do not match their heading")
         link, address = before[0], before[1] if len(before) == 2 else None
+        if name in self._others or _AIX_LINK.fullmatch(link):
+            self._others.add(name)
+            raise OddLine(_AIX)
         if _LINK.fullmatch(link):
             told = {**known._asdict(), **values, "hardware": self._hardware(address)}
             known = Interface(**told)
@@ -175,9 +185,13 @@ class Interfaces(sections.Reader):
             raise OddLine("columns are missing")
         values = list(zip(names, tokens[len(tokens) - len(names) :], strict=True))
         for _, token in values:
-            if token != "-" and number(token) is None:
-                raise OddLine("a counter is no number")
-        known = {_FIELDS[name]: number(token) for name, token in values if name in _FIELDS}
+            if token != "-":
+                counter(token)
+        known = {
+            _FIELDS[name]: None if token == "-" else counter(token)
+            for name, token in values
+            if name in _FIELDS
+        }
         return known, len(names)
 
     def _hardware(self, text: str | None) -> str | None:
@@ -187,8 +201,11 @@ class Interfaces(sections.Reader):
     def _address(self, name: str, net: str, text: str) -> str | None:
         """The address with its prefix, where that is known; None where it cannot be kept."""
         if ":" not in text:
-            if is_name(text) and not text[0].isdigit():
-                return kept(text)
+            if mac(text) is not None:
+                raise OddLine("a hardware address where an IP address belongs")
+            if is_name(text):
+                self.tables.remark(_NAMED)
+                return None
             return _with_prefix(endpoints.host(text).ip, self._prefix(net))
         if self._cut(text):
             self.tables.remark(_CUT)

@@ -24,6 +24,7 @@ from probes.parsers.bsd_endpoints import any_address, end
 from probes.parsers.bsd_words import BSD, FREEBSD, MACOS, kept, sctp_state
 from probes.parsers.lines import OddLine
 from probes.parsers.records import Details, Flag, Socket, Tables, UnixSocket
+from probes.parsers.words import gettext_noop
 
 _LISTEN_TITLE = r"Current listen queue sizes \(qlen/incqlen/maxqlen\)"
 _LISTEN_COLUMNS = r"(?:Proto +)?Listen +Local Address"
@@ -167,7 +168,7 @@ class Multipath(Unread):
     """``mptcp/00  00000004/00000000   ESTABLISHED``, its token, and its subflows."""
 
     columns = re.compile(r"Proto/ID +Flags +Local Address")
-    reason = "subflows of multipath TCP are in the table of Internet connections"
+    reason = gettext_noop("subflows of multipath TCP are in the table of Internet connections")
 
 
 class Kernel(Unread):
@@ -177,7 +178,7 @@ class Kernel(Unread):
         r"(?: *pcb )?Proto +Recv-Q +Send-Q +(?:vendor|unit|rxbytes)"
         r"|(?:kctlref +)?id +(?:unit +)?flags"
     )
-    reason = "sockets between kernel and programs are no network sockets"
+    reason = gettext_noop("sockets between kernel and programs are no network sockets")
 
 
 OPENINGS = (

@@ -69,7 +69,7 @@ class Routes(sections.Reader):
     def __init__(self, tables: Tables, heading: str | None) -> None:
         super().__init__(tables, heading)
         self._family: str | None = None
-        self._unread = ""
+        self._unread = False
         self._numbers: tuple[str, ...] | None = None
         self._has_source = False
         self._cut_at = 0
@@ -86,7 +86,7 @@ class Routes(sections.Reader):
         if self._heading(line):
             return False
         if self._unread:
-            raise OddLine(f"routes of the family {self._unread} are not read")
+            raise OddLine("routes of this family are not read")
         if line[:1].isspace():
             raise OddLine("not a row of a routing table")
         tokens = line.split()
@@ -108,10 +108,10 @@ class Routes(sections.Reader):
         family = _FAMILY.match(line)
         if family:
             self._family = _FAMILIES.get(family[1])
-            self._unread = "" if self._family else family[1]
+            self._unread = self._family is None
             return True
         if _OTHER_FAMILY.match(line):
-            self._unread = kept(line).rstrip(":")
+            self._unread = True
             return True
         if re.match(_COLUMNS, line) is None:
             return False

@@ -56,15 +56,7 @@ _BASES = {
 """The three letters netstat prints of a protocol's name, and the whole names."""
 _NUMBERS = {"igm": 2, "igmp": 2, "pim": 103}
 """IP protocol numbers of raw sockets that are listed under their protocol's name."""
-_UNREAD = {
-    "div": "divert",
-    "divert": "divert",
-    "sdp": "Sockets Direct",
-    "esp": "ESP",
-    "ah": "AH",
-    "kctl": "kernel control",
-    "kevt": "kernel event",
-}
+_UNREAD = frozenset({"div", "divert", "sdp", "esp", "ah", "kctl", "kevt"})
 _WORD = re.compile(r"([a-z]{2,8})(46|4|6)?")
 _TITLE = r"Active Internet6? connections(?: \(including servers\))?\s*$"
 _PCB = r"(?:PCB|Socket|Tcpcb)"
@@ -130,8 +122,6 @@ class Sockets(sections.Reader):
         self._doubtful: list[int] = []
         self._long = tables.wide
         if heading is not None:
-            if re.match(_TITLE, heading) and "Internet6" in heading:
-                self.dialect = NETBSD
             self._columns(heading)
 
     def read(self, line: str) -> bool:
@@ -218,7 +208,7 @@ class Sockets(sections.Reader):
             raise OddLine("not a row of a socket table")
         word, family = known[1], known[2] or ""
         if word in _UNREAD:
-            raise OddLine(f"{_UNREAD[word]} sockets are not read")
+            raise OddLine("sockets of this kind are not read")
         if word not in _BASES:
             raise OddLine("protocol is not known")
         del tokens[0]
@@ -247,7 +237,7 @@ class Sockets(sections.Reader):
             flags |= Flag.FOREIGN_STAR if far.ip == "::" else 0
         by_name = dict(zip(self._plan.middle, middle, strict=False))
         more = tuple(
-            (name.lower(), str(value))
+            (kept(name.lower()), str(value))
             for name, value in by_name.items()
             if name not in ("Recv-Q", "Send-Q")
         )
@@ -273,7 +263,9 @@ class Sockets(sections.Reader):
         if base == "tcp" and self._plan.has_state:
             state = tcp_state(tokens[0]) if tokens else None
             if state is None:
-                raise OddLine("no state this table knows" if tokens else "the state is missing")
+                if tokens:
+                    raise OddLine("no state this table knows")
+                raise OddLine("the state is missing")
             socket = socket._replace(state=state)
             tokens = tokens[1:]
         elif base == "raw" and len(tokens) == 1 and not after and number(tokens[0]) is not None:
@@ -322,7 +314,7 @@ def _with_columns(
         socket = _held(socket, pid, "")
     if values.get("epid") in ("", "0"):
         del values["epid"]
-    more = tuple((name.lower(), value) for name, value in values.items() if value)
+    more = tuple((kept(name.lower()), value) for name, value in values.items() if value)
     return socket, Details(timer=_timer(values), more=more)
 
 

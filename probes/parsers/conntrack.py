@@ -148,7 +148,7 @@ OPENINGS = (
         NAME,
         "masquerade",
         Connections,
-        heading=r"conntrack v[0-9.]+ \(conntrack-tools\): ",
+        heading=r"conntrack v[0-9.]+ \(conntrack-tools\): (?:[0-9]+ )?",
         row=_HEAD.pattern,
     ),
 )

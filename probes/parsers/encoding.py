@@ -13,9 +13,11 @@ from probes.parsers import code_pages
 _KEPT = bytes([0x09, 0x0A, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _CONTROL = bytes(sorted(set(range(0x100)) - set(_KEPT)))
 _CRLF = re.compile(rb"\r+\n|\r+\Z")
+_LONE_CR = re.compile(rb"\r+")
 _C1 = re.compile(rb"\xc2([\x80-\x9f])")
 
 _TEXT_CRLF = re.compile(r"\r+\n|\r+\Z")
+_TEXT_LONE_CR = re.compile(r"\r+")
 _TEXT_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _BOM_UTF8 = b"\xef\xbb\xbf"
@@ -26,7 +28,8 @@ _MIN_PATTERN_BYTES = 16
 
 def decode(raw: bytes, *, code_page: str | None = None) -> str:
     r"""The text of a command's output, safe to store: no NUL, no lone surrogate, no control
-    character but tab and newline. Line ends of a terminal (CR LF) become LF.
+    character but tab and newline. Line ends of a terminal (CR LF) become LF, and so does a CR
+    where there is no LF at all.
 
     Every control character, as in program names that netstat prints raw, becomes ``\xNN``, and so
     does every byte that is no character. The bytes are taken for UTF-8, or for UTF-16 where every
@@ -45,6 +48,8 @@ def decode(raw: bytes, *, code_page: str | None = None) -> str:
         page = code_pages.known(code_page)
         if page not in (None, "utf-8"):
             return _safe(raw.decode(page, errors="backslashreplace"))
+    if b"\r" in raw and b"\n" not in raw:
+        raw = _LONE_CR.sub(b"\n", raw)
     clean = raw
     if len(raw.translate(None, _CONTROL)) != len(raw):
         clean = _CRLF.sub(lambda end: b"\n" if end[0].endswith(b"\n") else b"", raw)
@@ -84,5 +89,7 @@ def _utf16(raw: bytes) -> str | None:
 
 
 def _safe(text: str) -> str:
+    if "\r" in text and "\n" not in text:
+        text = _TEXT_LONE_CR.sub("\n", text)
     text = _TEXT_CRLF.sub(lambda end: "\n" if end[0].endswith("\n") else "", text)
     return _TEXT_CONTROL.sub(lambda control: f"\\x{ord(control[0]):02x}", text)

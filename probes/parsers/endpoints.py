@@ -15,7 +15,7 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-from probes.parsers.lines import PORTS, OddLine, is_ipv4
+from probes.parsers.lines import PORTS, OddLine, is_ipv4, visible
 from probes.parsers.records import Flag
 
 NET_TOOLS_WIDTH = 23
@@ -27,6 +27,12 @@ _ZONE = re.compile(r"[^\s%/:\[\]]{1,15}")
 """Interface names: IFNAMSIZ of 16 with the NUL; no blank, slash or colon (dev_valid_name)."""
 _GROUP = "[1-9a-f][0-9a-f]{0,3}+"
 _EIGHT_GROUPS = re.compile(":".join([_GROUP] * 8))
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = r"\.".join([_OCTET] * 4)
+_FAMILIAR = re.compile(
+    rf"^(?:({_EIGHT_GROUPS.pattern}|{_IPV4})|::ffff:({_IPV4})|(.*))$", re.MULTILINE
+)
+"""Of a column of addresses: those that stand for themselves, mapped ones, all others."""
 _SHORTENED = re.compile(f"{_GROUP}(?:::?{_GROUP}){{0,5}}(?:::)?")
 _MAPPED_CUT = re.compile(r"::ffff:([0-9.]+)")
 _HEX_CUT = re.compile(r"[0-9a-f:]+")
@@ -51,13 +57,13 @@ def port(text: str) -> int | None:
 
 def host(text: str) -> Host:
     """The address of an endpoint in any of the forms above but ``*``; OddLine otherwise."""
-    if is_ipv4(text):
+    if ":" not in text and is_ipv4(text):
         return Host(text, 0, False)
     plain = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if _is_canonical(plain):
-        return Host(plain, 0, True)
     if plain.startswith("::ffff:") and is_ipv4(plain[7:]):
         return Host(plain[7:], Flag.LOCAL_MAPPED, True)
+    if _is_canonical(plain):
+        return Host(plain, 0, True)
     bare, percent, zone = text.partition("%")
     if bare == "::" and zone.isdecimal():
         return Host("::", 0, True)  # busybox prints what its memory held as zone of a raw socket
@@ -107,14 +113,22 @@ class Hosts(dict[str, Host]):
         self[text] = known
         return known
 
+    def column(self, texts: list[str]) -> list[tuple[str, int]]:
+        """Addresses and flags of many texts without newlines, read at once; only those of no
+        familiar form are looked up: most peers come once, and to keep them costs more."""
+        return [
+            (plain, 0) if plain else (mapped, Flag.LOCAL_MAPPED) if mapped else self[other][:2]
+            for plain, mapped, other in _FAMILIAR.findall("\n".join(texts))
+        ]
+
 
 def net_tools_host(endpoint: str, *, wide: bool) -> Host:
     """The address of a net-tools endpoint, flagged where it may have lost its end.
 
     An IPv6 endpoint of exactly NET_TOOLS_WIDTH characters was either cut or just fits, and most
     cut addresses are valid addresses still: of another machine. So it is flagged as truncated
-    unless ``wide`` says that nothing is cut on this line. What was cut off reads as zeros, which
-    keeps the printed part and is an address all the same.
+    unless ``wide`` says that nothing is cut on this line. What is no address any more is kept as
+    it was printed: to complete it would name a machine that the host never named.
     """
     text = endpoint.rpartition(":")[0]
     if len(endpoint) != NET_TOOLS_WIDTH or ":" not in text:
@@ -122,23 +136,26 @@ def net_tools_host(endpoint: str, *, wide: bool) -> Host:
     try:
         known = host(text)
     except OddLine:
-        known = host(_with_zeros(text))
-        return known._replace(flags=known.flags | Flag.LOCAL_TRUNCATED)
+        return cut_host(text)
     if wide:
         return known
     return known._replace(flags=known.flags | Flag.LOCAL_TRUNCATED)
 
 
 def cut_host(text: str) -> Host:
-    """The address of a text that surely lost its end: what is missing reads as zeros, a zone that
-    is missing is left out. Flagged as truncated; OddLine where the rest is no address either."""
-    bare, percent, _ = text.partition("%")
-    known = host(bare if percent else _with_zeros(bare))
-    return known._replace(flags=known.flags | Flag.LOCAL_TRUNCATED)
+    """A text that surely lost its end, as it was printed and flagged as truncated; OddLine where
+    no address begins so."""
+    bare, percent, zone = text.partition("%")
+    if percent and zone and _ZONE.fullmatch(zone) is None:
+        raise OddLine("address not understood")
+    if not host(bare if percent else _with_zeros(bare)).is_v6:
+        raise OddLine("address not understood")
+    return Host(visible(text), Flag.LOCAL_TRUNCATED, True)
 
 
 def _with_zeros(cut: str) -> str:
-    """A cut IPv6 address with what is missing as zeros; may still be no address."""
+    """A cut IPv6 address with what is missing as zeros, to see whether one can begin so; may
+    still be no address."""
     mapped = _MAPPED_CUT.fullmatch(cut)
     if mapped:
         octets = [octet or "0" for octet in mapped[1].split(".")]

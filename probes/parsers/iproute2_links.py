@@ -30,7 +30,7 @@ import ipaddress
 import re
 
 from probes.parsers import sections
-from probes.parsers.lines import MAX_LINE_CHARS, OddLine, queue, visible
+from probes.parsers.lines import MAX_LINE_CHARS, OddLine, counter, visible
 from probes.parsers.records import Interface, Tables
 
 NAME = "iproute2"
@@ -153,7 +153,7 @@ class Links(sections.Reader):
             if _SHORTENED.fullmatch(line):
                 raise OddLine("counters are shortened (-h), so that they tell no exact number")
             raise OddLine("no counters below their title")
-        values = [queue(text) for text in line.split()]
+        values = [counter(text) for text in line.split()]
         if len(values) != len(words):
             raise OddLine("more or fewer counters than their title has words")
         fields = {

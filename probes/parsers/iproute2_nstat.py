@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 
 from probes.parsers import mib, sections
-from probes.parsers.lines import OddLine, queue
+from probes.parsers.lines import OddLine, counter
 
 NAME = "iproute2"
 
@@ -34,7 +34,7 @@ class Counters(sections.Reader):
         if row is None:
             raise OddLine("not a counter of nstat")
         protocol, name = mib.counter(row[1])
-        self.tables.protocols.setdefault(protocol, {})[name] = queue(row[2])
+        self.tables.protocols.setdefault(protocol, {})[name] = counter(row[2])
         return True
 
 

@@ -19,7 +19,7 @@ import ipaddress
 import re
 
 from probes.parsers import sections
-from probes.parsers.lines import MAX_LINE_CHARS, OddLine, queue, visible
+from probes.parsers.lines import MAX_LINE_CHARS, MORE_THAN_ONE, OddLine, queue, visible
 from probes.parsers.records import Route, Tables
 
 NAME = "iproute2"
@@ -54,6 +54,11 @@ _NOT_KEPT = frozenset(
 _TIME = re.compile(r"([0-9]{1,18})(sec|ms|s)?")
 _CACHE = re.compile(r"\s+cache\b")
 _NEXT_HOP = re.compile(r"\s+nexthop ")
+_CACHE_FLAGS = re.compile(
+    r"<[a-zA-Z0-9,~-]{0,80}>?|(?:local|redirected|nocache|src-direct|brd|mc|reject|notify|proxy)>?"
+)
+_BEGINS_A_ROUTE = re.compile(r"default|[0-9a-f]*[.:][0-9a-f.:]*/[0-9]{1,3}")
+_NO_ROUTE = Route(family="inet", destination="")
 _FAMILIES = {4: "inet", 6: "inet6"}
 _MAX_TEXT = 255
 
@@ -74,15 +79,19 @@ class Routes(sections.Reader):
         if len(line) > MAX_LINE_CHARS:
             raise OddLine("line too long")
         first, *others = line.split("\\")
+        if not all(_NEXT_HOP.match(part) or _CACHE.match(part) for part in others):
+            raise OddLine(MORE_THAN_ONE)
         if _NEXT_HOP.match(first):
             self._add_hops([first, *others])
             return True
         if _CACHE.match(first):
             if self._open is None:
                 raise OddLine("goes on with a route that was not read")
+            _check_cache([first, *others])
             return True
         self._end()
         hops = [part for part in others if _NEXT_HOP.match(part)]
+        _check_cache(others)
         self._open = _route(first)
         if hops:
             self._add_hops(hops)
@@ -107,13 +116,21 @@ class Routes(sections.Reader):
         self._end()
 
 
+def _check_cache(parts: list[str]) -> None:
+    """OddLine where what a line tells of the route cache (print_cache_flags) is not that."""
+    for part in parts:
+        if _CACHE.match(part):
+            words = part.split()[1:]
+            _with(_NO_ROUTE, [word for word in words if _CACHE_FLAGS.fullmatch(word) is None])
+
+
 def _route(line: str) -> Route:
     words = line.split()
     kind = words.pop(0) if words and words[0] in _KINDS else "unicast"
     if not words:
         raise OddLine("the destination is missing")
     destination = words.pop(0)
-    base = Route(family="inet", destination="", kind=kind)
+    base = _NO_ROUTE._replace(kind=kind)
     if destination != "default":
         network = _network(destination)
         return _with(
@@ -136,6 +153,7 @@ def _with(base: Route, words: list[str]) -> Route:
     known: dict[str, str | int | None] = {}
     flags = [base.flags] if base.flags else []
     at = 0
+    met = set[str]()
 
     def value() -> str:
         nonlocal at
@@ -146,6 +164,9 @@ def _with(base: Route, words: list[str]) -> Route:
 
     while at < len(words):
         word = words[at]
+        if word in met:
+            raise OddLine(MORE_THAN_ONE)
+        met.add(word)
         if word in _WORDS:
             if word not in (base.flags or "").split():
                 flags.append(word)
@@ -169,6 +190,8 @@ def _with(base: Route, words: list[str]) -> Route:
         elif word == "encap":
             while at + 1 < len(words) and words[at + 1] not in ("via", "dev"):
                 at += 1
+                if _BEGINS_A_ROUTE.fullmatch(words[at]):
+                    raise OddLine(MORE_THAN_ONE)
         elif word in _NOT_KEPT:
             if value() == "lock":
                 value()

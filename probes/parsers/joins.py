@@ -32,10 +32,10 @@ def complete(tables: Tables) -> None:
 
 
 def settled(dialects: Sequence[str]) -> list[str]:
-    """The dialects of a text, each once: ``bsd`` left out where another table told which BSD."""
-    if _BSDS.isdisjoint(dialects):
-        return list(dialects)
-    return [name for name in dialects if name != _BSD]
+    """The dialects of a text, each once: ``bsd`` left out where another table told which BSD, and
+    net-tools where another told busybox, most of whose tables look the same."""
+    guessed = {_BSD: _BSDS, "net-tools": {"busybox"}}
+    return [name for name in dialects if guessed.get(name, _BSDS - _BSDS).isdisjoint(dialects)]
 
 
 def _name_programs(tables: Tables) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import gc
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from socket import AF_INET, inet_pton
 
-from probes.parsers.records import Socket
+from probes.parsers.records import Details, Socket
+from probes.parsers.words import gettext_noop
 
 MAX_LINE_CHARS = 65_536
 """A longer line is rejected unread. ``ss`` names every process that holds a socket in one line,
@@ -24,11 +25,28 @@ MAX_PROGRAM_CHARS = 255
 """Program names are cut here. netstat prints 19 characters with the PID, ss at most 64."""
 
 MAX_QUEUE = 2**63 - 1
+MAX_COUNTER = 2**64 - 1
 MAX_PID = 2**31 - 1
 MAX_PORT = 65_535
 
 _QUEUE = re.compile(r"0|[1-9][0-9]{0,18}")
+_COUNTER = re.compile(r"0|[1-9][0-9]{0,19}")
+NOT_A_COUNTER = gettext_noop("counter is not a number from 0 to 18446744073709551615")
 _PORT = re.compile(r"0|[1-9][0-9]{0,4}")
+
+
+MORE_THAN_ONE = gettext_noop("more than one line in one")
+"""Reason for a heading with a row behind it: what stood between them was no line feed."""
+_GLUED = re.compile(
+    r"\\x(?:0[a-d]|1[c-e]|85)|\\u202[89]|[\x0b-\x0d\x1c-\x1e\x85\u2028\u2029]"
+    r"|:[0-9*:]|\*\.\*|[0-9]\.[0-9]{1,3}\.|(?<!\S)[0-9]+(?!\S)"
+)
+
+
+def is_glued(text: str) -> bool:
+    """Whether ``text``, (the rest of) a heading, holds what only rows hold: an address, an
+    endpoint or a number by itself; or another kind of line end, as it is or made visible."""
+    return _GLUED.search(text) is not None
 
 
 class OddLine(ValueError):
@@ -40,10 +58,19 @@ class Account:
     """Where each line went; every line adds exactly one to exactly one of the four."""
 
     sockets: list[Socket] = field(default_factory=list)
+    details: dict[int, Details] = field(default_factory=dict)
+    """By index into ``sockets``, for those whose line told more."""
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
     """Index of the line (from 0), the line as it came, the reason."""
     header_lines: int = 0
     blank_lines: int = 0
+
+    def add(self, sockets: list[Socket], told: Sequence[Details | None] = ()) -> None:
+        """Add rows. ``told`` is what else each of their lines told; empty where none did."""
+        if told:
+            start = len(self.sockets)
+            self.details |= {start + at: one for at, one in enumerate(told) if one is not None}
+        self.sockets += sockets
 
     def reject(self, line: str, reason: str, *, rows: int) -> None:
         """Note a line that is no row; ``rows`` are those read but not yet among the sockets."""
@@ -110,6 +137,13 @@ def queue(text: str) -> int:
     return int(text)
 
 
+def counter(text: str) -> int:
+    """The counter in ``text``, of 64 bits at most; OddLine where it is none."""
+    if _COUNTER.fullmatch(text) is None or int(text) > MAX_COUNTER:
+        raise OddLine(NOT_A_COUNTER)
+    return int(text)
+
+
 def process_id(digits: str) -> int:
     """The PID in ``digits``; OddLine unless it is a number from 0 to 2^31-1."""
     if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or int(digits) > MAX_PID:
@@ -150,7 +184,8 @@ def collector_paused() -> Iterator[None]:
     pauses it; a thread that comes meanwhile neither waits nor touches it, it parses with
     whatever holds at that moment. Only who paused it turns it on again, and only if it was on,
     so it is never left off and never off for longer than one parse. Rows hold no cycles, so
-    nothing is leaked in between.
+    nothing is leaked in between. What grew is handed over as old: the next small collection
+    would walk all of it, which takes a fifth as long as reading it did.
     """
     if not _pausing.acquire(blocking=False):
         yield
@@ -162,6 +197,9 @@ def collector_paused() -> Iterator[None]:
             yield
         finally:
             if was_enabled:
+                if not gc.get_freeze_count():  # or what somebody else froze would thaw
+                    gc.freeze()
+                    gc.unfreeze()
                 gc.enable()
     finally:
         _pausing.release()

@@ -31,7 +31,7 @@ import re
 from typing import Any
 
 from probes.parsers import sections
-from probes.parsers.lines import OddLine, is_ipv4, queue, visible
+from probes.parsers.lines import OddLine, counter, is_ipv4, visible
 from probes.parsers.net_tools_interfaces import MAX_NAME_CHARS
 from probes.parsers.netstat_linux import NAME
 from probes.parsers.records import Interface, Tables
@@ -43,7 +43,7 @@ _HARDWARE = re.compile(r"(?:[0-9a-f]{2}:){5}(?:(?:[0-9a-f]{2}:){14})?[0-9a-f]{2}
 _MTU = re.compile(r"MTU:([0-9]{1,10})")
 _LAST_FLAGS = 30
 _WORDS = re.compile(r"[ :]+")
-_BYTES = re.compile(r"(RX|TX) bytes:([0-9]{1,19})")
+_BYTES = re.compile(r"(RX|TX) bytes:([0-9]{1,20})")
 _COUNTED = frozenset({"packets", "bytes", "errors", "dropped", "overruns"})
 _MAX_ADDRESSES = 4096
 _HARDWARE_WORDS = frozenset(
@@ -152,7 +152,7 @@ class Blocks(sections.Reader):
         elif first in ("RX", "TX"):
             self._counters(text)
         elif text.startswith("collisions:"):
-            self._known["collisions"] = queue(text[len("collisions:") :].split(" ", 1)[0])
+            self._known["collisions"] = counter(text[len("collisions:") :].split(" ", 1)[0])
         elif first in _HARDWARE_WORDS:
             if first in ("ether", "infiniband"):
                 self._hardware((*text.split(None, 2), "", "")[1])
@@ -176,12 +176,12 @@ class Blocks(sections.Reader):
         """``RX packets 12  bytes 1530 (1.4 KiB)``, ``RX packets:12 errors:0 dropped:2``."""
         bytes_of = _BYTES.findall(text)
         if bytes_of:
-            self._known |= {f"{way.lower()}_bytes": queue(count) for way, count in bytes_of}
+            self._known |= {f"{way.lower()}_bytes": counter(count) for way, count in bytes_of}
             return
         side = text[:2].lower()
         words = _WORDS.split(text[2:].partition("(")[0].strip())
         told = {
-            "collisions" if word == "collisions" else f"{side}_{word}": queue(count)
+            "collisions" if word == "collisions" else f"{side}_{word}": counter(count)
             for word, count in zip(words[::2], words[1::2], strict=False)
             if word in _COUNTED or word == "collisions"
         }

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 
 from probes.parsers import sections
-from probes.parsers.lines import MAX_QUEUE, OddLine, queue, visible
+from probes.parsers.lines import MAX_QUEUE, OddLine, counter, queue, visible
 from probes.parsers.netstat_linux import NAME
 from probes.parsers.records import Interface
 
@@ -38,7 +38,7 @@ _LETTERS = {
 }
 """ife_print_short, in the order in which ife_print_long names them."""
 _ROW = re.compile(
-    r"(\S{1,64}) +([0-9]+)(?: +[0-9]+)??((?: +[0-9]{1,19}){8}| +- .{1,60} -) +([^\s0-9].{0,30})"
+    r"(\S{1,64}) +([0-9]+)(?: +[0-9]+)??((?: +[0-9]{1,20}){8}| +- .{1,60} -) +([^\s0-9].{0,30})"
 )
 
 
@@ -52,7 +52,7 @@ class Interfaces(sections.Reader):
             raise OddLine("not a row of a table of interfaces")
         name, mtu, counted, letters = found.groups()
         told = counted.lstrip().startswith("-")
-        counters = [None] * 8 if told else [queue(text) for text in counted.split()]
+        counters = [None] * 8 if told else [counter(text) for text in counted.split()]
         rx, tx = counters[:4], counters[4:]
         self.tables.interfaces.append(
             Interface(

@@ -19,8 +19,9 @@ from probes.parsers import sections, service_names
 from probes.parsers.lines import PORTS, OddLine, is_ipv4
 from probes.parsers.netstat_linux import NAME
 from probes.parsers.records import Tables, Translation
+from probes.parsers.words import gettext_noop
 
-GONE = (
+GONE = gettext_noop(
     "netstat -M shows nothing: the kernel has had no table of masqueraded connections since "
     "Linux 2.4. conntrack -L lists the translated connections."
 )

@@ -30,6 +30,7 @@ from probes.parsers.lines import MAX_QUEUE, OddLine, is_ipv4, visible
 from probes.parsers.net_tools_rows import HOST_NAME
 from probes.parsers.netstat_linux import BUSYBOX, NAME
 from probes.parsers.records import Route, Tables
+from probes.parsers.words import gettext_noop
 
 _NAME_WIDTH = 15
 _EXTENDED_INTERFACE_WIDTH = 6
@@ -44,6 +45,10 @@ _INTERFACE = re.compile(r"[^\s/]{1,64}")
 _PREFIX = re.compile(r"[0-9]{1,3}")
 _FLAGS_COLUMN = re.compile(r"(?:\S+ +){3}(\S+)( +)")
 _FLAGS_WIDTH = 5
+_NO_NAME = {
+    "destination": gettext_noop("the destination is neither an address nor a name"),
+    "gateway": gettext_noop("the gateway is neither an address nor a name"),
+}
 _MASKS = {str(ipaddress.IPv4Network((0, length)).netmask): length for length in range(33)}
 
 
@@ -221,7 +226,7 @@ def _gateway(text: str, marks: list[str]) -> str | None:
 
 def _named(text: str, column: str, marks: list[str]) -> str:
     if HOST_NAME.fullmatch(text) is None:
-        raise OddLine(f"the {column} is neither an address nor a name")
+        raise OddLine(_NO_NAME[column])
     marks.append(f"{column}_name")
     if len(text) == _NAME_WIDTH:
         marks.append(f"{column}_truncated")

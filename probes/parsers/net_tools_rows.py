@@ -16,6 +16,7 @@ Formats: finish_this_one, addr_do_one and sctp_*_do_one in netstat.c.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from probes.parsers import net_tools_words as words
@@ -33,6 +34,7 @@ from probes.parsers.lines import (
     visible,
 )
 from probes.parsers.records import STATE_ALIASES, TCP_STATES, Details, Flag, Timer
+from probes.parsers.words import gettext_noop
 
 PROTOCOLS = {
     "tcp": "tcp",
@@ -56,7 +58,7 @@ _OTHER_FAMILIES = frozenset({"unix", "ax25", "IPX", "netrom", "x25", "rose", "l2
 CONTINUED = " " * 20
 """Begins the lines with the further addresses of an SCTP association or endpoint."""
 
-A_NAME = "a host name where the address belongs"
+A_NAME = gettext_noop("a host name where the address belongs")
 """Reason for a row that history cannot hold, while the table as such can be read."""
 
 _States = dict[str, str | None]
@@ -65,6 +67,13 @@ _TCP.update({alias: state for alias, state in STATE_ALIASES.items() if alias != 
 _TCP.update(words.STATES)
 _UDP: _States = {word: state for word, state in _TCP.items() if state in ("ESTABLISHED", "UNKNOWN")}
 del _UDP["ESTAB"]
+_STATES_OF_OTHERS: _States = {
+    word: None if state == "CLOSE" else state
+    for word, state in (_TCP | {"UNCONN": "CLOSE"}).items()
+}
+"""What some tools print of a UDP or raw socket all the same, such as the toolbox of old Android:
+taken for a state only in its own column, before a PID or alone. CLOSE says no more than ss'
+UNCONN: there is no connection."""
 _RAW: _States = {str(number): None for number in range(256)}
 STATES = {
     name: _RAW if name.startswith("raw") else _UDP if name.startswith("udp") else _TCP
@@ -73,14 +82,21 @@ STATES = {
 _NUMBERED_UNKNOWN = re.compile(r"UNKNOWN\([0-9]+\)")
 
 _TIMES = re.compile(r"\(\(?([0-9]{1,12})[.,]([0-9]{1,6})/(-?[0-9]{1,12})(?:/(-?[0-9]{1,12}))?\)")
-_TIMER_KIND = re.compile(r"(off|on|keepalive|timewait|probe|unkn-[0-9]+)[0-9]?")
+_MAX_TIMES_CHARS = 64
+_TIMER_KINDS = ("off", "on", "keepalive", "timewait", "probe")
+_KINDS = {f"{kind}{digit}": kind for kind in _TIMER_KINDS for digit in ("", *range(10))}
+_TIMER_KIND = re.compile(r"unkn-[0-9]+")
 _MAX_USER_CHARS = 64
 _MAX_CONTEXT_CHARS = 255
 _USER_WIDTH = 10
 _EXTENDED = re.compile(r"([^\s/]+)( +)([0-9]{1,20})(?: +(\S.*))?", re.DOTALL)
 """User and Inode of ``-e`` before the program, which has a slash before its first blank."""
 _OWNED = re.compile(r"[0-9]+/|-(?: |\Z)")
+_PROGRAM_COLUMN = NET_TOOLS_WIDTH + 1 + 12
+"""Behind the foreign address and the state, each with a blank; a state may be shifted less."""
 _HOLDER = re.compile(r"([0-9]+)/(.*)", re.DOTALL)
+_USUAL_PROCESS_CHARS = 64
+"""Longer ones are not worth to be remembered."""
 _CONTEXT = re.compile(r"[a-z0-9_.-]+_u:[a-z0-9_.-]+_r:[a-zA-Z0-9_.-]+_t(?::\S+)?")
 
 HOST_NAME = re.compile(r"(?=[^.]*[A-Za-z_]|.*\.[A-Za-z])[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253})")
@@ -118,7 +134,7 @@ def row(line: str, *, wide: bool, names: bool) -> Row:
     word = fields[0]
     if word not in PROTOCOLS:
         if word in _OTHER_FAMILIES:
-            raise OddLine(f"{word} sockets are not read")
+            raise OddLine("sockets of this kind are not read")
         raise OddLine("not a row of a socket table")
     protocol = PROTOCOLS[word]
     if protocol.startswith("sctp") and len(fields) > 1 and ":" in fields[1]:
@@ -133,7 +149,7 @@ def row(line: str, *, wide: bool, names: bool) -> Row:
     far = _end(foreign, protocol, wide=whole, names=names)
     if (near.host.is_v6 or far.host.is_v6) and not protocol.endswith("6"):
         protocol += "6"  # net-tools before 1.60-17 wrote tcp for both families, and sctp is alone
-    end = tail(protocol, after[0] if after else "")
+    end = tail(protocol, *_placed(line, foreign, after))
     return Row(
         (
             protocol,
@@ -218,7 +234,7 @@ def _end(endpoint: str, protocol: str, *, wide: bool, names: bool) -> _End:
         known = net_tools_host(endpoint, wide=wide)
     except OddLine:
         if named_port and len(endpoint) == NET_TOOLS_WIDTH and _DOTTED_CUT.fullmatch(text):
-            return _End(Host(_with_zeros(text), Flag.LOCAL_TRUNCATED, False), port)
+            return _End(_cut_ipv4(text), port)
         if HOST_NAME.fullmatch(text) is None:
             raise
         if not names:
@@ -242,28 +258,56 @@ def _port(text: str, protocol: str) -> tuple[int | None, bool]:
     return known, True
 
 
-def _with_zeros(cut: str) -> str:
+def _cut_ipv4(cut: str) -> Host:
+    """The beginning of an IPv4 address, as it was printed; OddLine where none begins so."""
     octets = [octet for octet in cut.split(".") if octet]
-    whole = ".".join((octets + ["0"] * 3)[:4])
-    if not is_ipv4(whole):
+    if not is_ipv4(".".join((octets + ["0"] * 3)[:4])):
         raise OddLine("address not understood")
-    return whole
+    return Host(cut, Flag.LOCAL_TRUNCATED, False)
 
 
-def tail(protocol: str, text: str) -> Tail:
-    """State, process and what else stands after the addresses; OddLine where it cannot be."""
+def _placed(line: str, foreign: str, after: list[str]) -> tuple[str, int]:
+    """The text after the addresses, and how far behind the beginning of the foreign one it is."""
+    if not after:
+        return "", 0
+    before = line[: len(line) - len(after[0])]
+    return after[0], len(foreign) + len(before) - len(before.rstrip())
+
+
+def tail(protocol: str, text: str, column: int | None = None) -> Tail:
+    """State, process and what else stands after the addresses; OddLine where it cannot be.
+
+    ``column`` is how far behind the beginning of the foreign address it stands: where it is not
+    known, a lone word that may be a state or a program is an OddLine.
+    """
     states = STATES[protocol]
     word, rest = (*text.split(None, 1), "", "")[:2]
     if word in states:
         return _after_state(states[word], rest)
     if states is not _TCP:
+        if word in _STATES_OF_OTHERS and _ends_a_state(rest):
+            if rest or (column is not None and column < _PROGRAM_COLUMN):
+                return _after_state(None if states is _RAW else _STATES_OF_OTHERS[word], rest)
+            if column is None:
+                raise OddLine
         return _after_state(None, text)
     if _NUMBERED_UNKNOWN.fullmatch(word):
         return _after_state("UNKNOWN", rest)
     two_words, state = words.STATE_OF_TWO_WORDS
     if text.startswith(two_words):
         return _after_state(state, text[len(two_words) :])
-    raise OddLine("no state this table knows" if word else "the state is missing")
+    if word:
+        raise OddLine("no state this table knows")
+    raise OddLine("the state is missing")
+
+
+def _ends_a_state(rest: str) -> bool:
+    """Whether this is what follows a state, and not the rest of a program's name."""
+    rest = _timer(rest.strip())[0]
+    if not rest or _OWNED.match(rest):
+        return True
+    owned = _EXTENDED.fullmatch(rest)
+    return owned is not None and (owned[4] is None or _OWNED.match(owned[4]) is not None)
 
 
 def _after_state(state: str | None, text: str) -> Tail:
@@ -275,13 +319,13 @@ def _after_state(state: str | None, text: str) -> Tail:
             text, context = before.rstrip(), visible(word[:_MAX_CONTEXT_CHARS])
     user, inode, text = _owner(text)
     pid, program = _process(text)
-    if user is None and timer is None and context is None:
-        return Tail(state, pid, program, None)
     if inode == 0:  # SYN_RECV and TIME_WAIT have no socket, and the latter no owner
         inode = None
         user = None if state == "TIME_WAIT" else user
+    if user is None and inode is None and timer is None and context is None:
+        return Tail(state, pid, program, None)
     more = (("context", context[:_MAX_CONTEXT_CHARS]),) if context else ()
-    return Tail(state, pid, program, Details(user=user, inode=inode, timer=timer, more=more))
+    return Tail(state, pid, program, Details(user, inode, timer, (), more))
 
 
 def _timer(text: str) -> tuple[str, Timer | None]:
@@ -289,24 +333,32 @@ def _timer(text: str) -> tuple[str, Timer | None]:
     if not text.endswith(")"):
         return text, None
     at = text.rfind(" (")
-    times = _TIMES.fullmatch(text, at + 1) if at >= 0 else None
-    if times is None:
+    if at < 0 or len(text) - at > _MAX_TIMES_CHARS:
         return text, None
+    times = _times(text[at + 1 :])
     before = text[:at]
     rest, _, word = before.rpartition(" ")
-    kind: str | None = None
-    if match := _TIMER_KIND.fullmatch(word):
-        kind = "unknown" if match[1].startswith("unkn") else match[1]
-    else:
+    kind = _KINDS.get(word)
+    if kind is None and _TIMER_KIND.fullmatch(word):
+        kind = "unknown"
+    if kind is None:
         kind = words.TIMERS.get(word.rstrip("0123456789").rstrip("-"))
     if kind is None:
         two_words = " ".join(before.rsplit(" ", 2)[-2:])
         kind = words.TIMERS.get(two_words)
-        if kind is None:
-            return text, None
         rest = before.removesuffix(two_words)
-    expires_s = float(f"{times[1]}.{times[2]}")
-    return rest.rstrip(), Timer(kind, expires_s, _count(times[3]), _count(times[4]))
+    if kind is None or times is None:
+        return text, None
+    return rest.rstrip(), Timer(kind, *times)
+
+
+@lru_cache(maxsize=1024)
+def _times(text: str) -> tuple[float, int | None, int | None] | None:
+    """Seconds left, retransmits and probes out of ``(7187.42/0/0)``."""
+    times = _TIMES.fullmatch(text)
+    if times is None:
+        return None
+    return float(f"{times[1]}.{times[2]}"), _count(times[3]), _count(times[4])
 
 
 def _count(text: str | None) -> int | None:
@@ -334,6 +386,11 @@ def _process(text: str) -> tuple[int | None, str | None]:
     """PID and program of their column: ``2007/nginx: master``, ``-``, ``2007``, ``nginx``."""
     if text in ("", "-"):
         return None, None
+    return _holder(text) if len(text) <= _USUAL_PROCESS_CHARS else _holder.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _holder(text: str) -> tuple[int | None, str | None]:
     holder = _HOLDER.fullmatch(text)
     if holder:
         return process_id(holder[1]), program_name(holder[2])

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 
 from probes.parsers import mib, sections
-from probes.parsers.lines import OddLine, queue, visible
+from probes.parsers.lines import OddLine, counter, visible
 from probes.parsers.net_tools_mib import HISTOGRAMS, SENTENCES
 from probes.parsers.netstat_linux import NAME
 from probes.parsers.records import Tables
@@ -123,7 +123,7 @@ def _own_words(words: str, counts: list[re.Match[str]]) -> tuple[str, int]:
 
 
 def _value(text: str) -> int:
-    return queue(text.lstrip("0") or "0")
+    return counter(text.lstrip("0") or "0")
 
 
 OPENINGS = (

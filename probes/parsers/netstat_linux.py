@@ -23,20 +23,22 @@ Two readers: ``Reader`` takes lines by themselves, many at once, for history and
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import repeat
-from operator import itemgetter
 from typing import Any
 
 from probes.parsers import net_tools_words as words
 from probes.parsers import sections
-from probes.parsers.columns import PORT, add_in_order, as_sockets, sockets_of
+from probes.parsers.columns import PORT, add_in_order, as_sockets, fields_of, sockets_of
 from probes.parsers.endpoints import NET_TOOLS_WIDTH, Hosts
 from probes.parsers.lines import (
     MAX_LINE_CHARS,
+    MORE_THAN_ONE,
     PORTS,
     Account,
     Ipv4Texts,
     OddLine,
+    is_glued,
     queue,
 )
 from probes.parsers.net_tools_rows import (
@@ -44,6 +46,7 @@ from probes.parsers.net_tools_rows import (
     CONTINUED,
     PROTOCOLS,
     STATES,
+    Tail,
     continuation,
     row,
     tail,
@@ -67,62 +70,60 @@ _BUSYBOX_COLUMNS = re.compile(r"Proto Recv-Q Send-Q Local Address +Foreign Addre
 """busybox leaves a blank more behind the last column than net-tools, and pads no program."""
 
 
-_FIRST, _SECOND, _THIRD = itemgetter(0), itemgetter(1), itemgetter(2)
-
 _HEAD_CHARS = 20
 """Protocol, Recv-Q, Send-Q and a blank, as long as no queue has more than six digits."""
 
 
-def _usual(word: str) -> re.Pattern[str]:
-    """The usual rows of a protocol: head, address and port twice, tail; see ``columns``.
+def _usual(word: str, *, wide: bool) -> re.Pattern[str]:
+    """The usual rows of a protocol: all up to the local address, port, address, port, tail; see
+    ``columns``.
 
     None that may have been cut, none with a zone. If the groups are numbers and addresses at all
     is left to those who take them.
     """
-    head = rf"{word} [ 0-9]{{{_HEAD_CHARS - len(word) - 2}}} "
-    ip = rf"(?!\S{{{NET_TOOLS_WIDTH}}} )([0-9a-f.:]+)" if word.endswith("6") else "([0-9.]++)"
-    return re.compile(rf"^({head}){ip}:{PORT} +{ip}:{PORT} +(\S.*)", re.MULTILINE)
+    head = rf"{word} .{{{_HEAD_CHARS - len(word) - 2}}} "
+    whole = "" if wide else rf"(?!\S{{{NET_TOOLS_WIDTH}}} )"
+    ip = f"{whole}[0-9a-f.:]+" if word.endswith("6") else "[0-9.]++"
+    return re.compile(rf"^({head}{ip}):{PORT} +({ip}):{PORT} +(\S.*)", re.MULTILINE)
 
 
-_USUAL = {word: _usual(word) for word in ("tcp", "tcp6", "udp", "udp6")}
-_PARTS = 7
-"""Parts a row when a text is split by such a pattern: what is before the row, and six groups."""
-
-_Tail = tuple[str | None, int | None, str | None]
+_USUAL = {
+    wide: {word: _usual(word, wide=wide) for word in ("tcp", "tcp6", "udp", "udp6")}
+    for wide in (False, True)
+}
+_PARTS = 6
+"""Parts a row when a text is split by such a pattern: what is before the row, and five groups."""
 
 
 class _Seen:
     """What was met in one parse."""
 
     more = False
-    """A line told what a Socket has no field for, or needs its neighbours to be understood."""
+    """A line needs its neighbours, or the heading of its table, to be understood in full."""
     untold = False
     """Nothing understood yet but for lines that may be headings of an unknown language."""
 
 
-class _Tails(dict[str, _Tail]):
-    """State, PID and program by the text after the addresses, as met in one parse."""
+class _Tails(dict[str, Tail]):
+    """State, PID, program and more by the text after the addresses, as met in one parse."""
 
-    def __init__(self, protocol: str, seen: _Seen) -> None:
+    def __init__(self, protocol: str) -> None:
         self._protocol = protocol
-        self._seen = seen
 
-    def __missing__(self, text: str) -> _Tail:
+    def __missing__(self, text: str) -> Tail:
         if len(text) > MAX_LINE_CHARS:
             raise KeyError(text)
-        read = tail(self._protocol, text)
-        if read.details is not None:
-            self._seen.more = True
-        known = read[:3]
-        self[text] = known
+        known = tail(self._protocol, text)
+        if known.details is None:  # with an inode or a timer it will hardly come again
+            self[text] = known
         return known
 
 
 class _Heads(dict[str, tuple[str, int, int, bool, _Tails]]):
     """Protocol, queues, whether IPv6, and the right tails, by the beginning of a line."""
 
-    def __init__(self, seen: _Seen) -> None:
-        self.tails = {name: _Tails(name, seen) for name in STATES}
+    def __init__(self) -> None:
+        self.tails = {name: _Tails(name) for name in STATES}
 
     def __missing__(self, text: str) -> tuple[str, int, int, bool, _Tails]:
         # Three whole words and a blank after them, or the next column would lose its beginning.
@@ -132,6 +133,24 @@ class _Heads(dict[str, tuple[str, int, int, bool, _Tails]]):
         protocol = PROTOCOLS[word]
         is_v6 = protocol.endswith("6")
         known = protocol, queue(recv), queue(send), is_v6, self.tails[protocol]
+        self[text] = known
+        return known
+
+
+class _Starts(dict[str, tuple[int, int, str, int]]):
+    """Queues, local address and its flags by the text up to that address."""
+
+    def __init__(self, ipv4s: Ipv4Texts, hosts: Hosts) -> None:
+        self._ipv4s = ipv4s
+        self._hosts = hosts
+
+    def __missing__(self, text: str) -> tuple[int, int, str, int]:
+        word, recv, send, address = text.split()
+        if word.endswith("6"):
+            ip, flags, _ = self._hosts[address]
+        else:
+            ip, flags = self._ipv4s[address], 0
+        known = queue(recv), queue(send), ip, flags
         self[text] = known
         return known
 
@@ -153,7 +172,8 @@ class Reader:
         self.plain = True
         self._wide = wide
         self._seen = _Seen()
-        self._memory = _Heads(self._seen), Ipv4Texts(), Hosts()
+        self._memory = _Heads(), Ipv4Texts(), Hosts()
+        self._starts = _Starts(*self._memory[1:])
 
     def feed(self, text: str) -> None:
         """Add the lines of a text to the account: one more than there are newlines.
@@ -162,29 +182,34 @@ class Reader:
         other lines by ``read``, and all by ``read`` where a value is not what it seemed.
         """
         word = text[text.rfind("\n") + 1 :].partition(" ")[0]
-        if word in _USUAL:
-            parts = _USUAL[word].split(text)
+        usual = _USUAL[self._wide].get(word)
+        parts = [] if usual is None else usual.split(text)
+        if len(parts) > 1:
             try:
                 found = self._usual_rows(word, parts)
             except (ValueError, KeyError, OSError):
                 pass
             else:
-                add_in_order(self.account, found, between=parts[::_PARTS], read=self.read)
+                add_in_order(self.account, *found, between=parts[::_PARTS], read=self.read)
                 self.plain = not (self._seen.more or self._seen.untold)
                 return
         self.read(text.split("\n"))
 
-    def _usual_rows(self, word: str, parts: list[str]) -> list[Socket]:
-        heads, ipv4s, hosts = self._memory
-        known = [heads[text] for text in parts[1::_PARTS]]
-        tails = heads.tails[PROTOCOLS[word]]
-        known_tails = [tails[text] for text in parts[6::_PARTS]]
-        return sockets_of(
-            head=(repeat(word), map(_SECOND, known), map(_THIRD, known)),
-            ends=(parts[2::_PARTS], parts[3::_PARTS], parts[4::_PARTS], parts[5::_PARTS]),
-            tail=(map(_FIRST, known_tails), map(_SECOND, known_tails), map(_THIRD, known_tails)),
-            known=hosts if word.endswith("6") else ipv4s,
+    def _usual_rows(
+        self, word: str, parts: list[str]
+    ) -> tuple[list[Socket], Sequence[Details | None]]:
+        heads, _, hosts = self._memory
+        *head, flags = fields_of(self._starts, parts[1::_PARTS])
+        *tail, told = fields_of(heads.tails[PROTOCOLS[word]], parts[5::_PARTS])
+        sockets = sockets_of(
+            head=(repeat(word), *head),
+            local_ports=parts[2::_PARTS],
+            foreign=(parts[3::_PARTS], parts[4::_PARTS]),
+            tail=tail,
+            flags=flags,
+            hosts=hosts if word.endswith("6") else None,
         )
+        return sockets, told if any(told) else ()
 
     def read(self, lines: list[str]) -> None:
         """Add some lines to the account. Those of the usual form are read here, all in one loop
@@ -198,65 +223,56 @@ class Reader:
             try:
                 protocol, recv, send, is_v6, tails = heads[line[:_HEAD_CHARS]]
                 local, foreign, tail = line[_HEAD_CHARS:].split(None, 2)
-                state, pid, program = tails[tail]
+                state, pid, program, details = tails[tail]
                 local_ip, _, local_port = local.rpartition(":")
                 foreign_ip, _, foreign_port = foreign.rpartition(":")
-                if not is_v6:
-                    add(
-                        (
-                            protocol,
-                            recv,
-                            send,
-                            ipv4s[local_ip],
-                            ports[local_port],
-                            ipv4s[foreign_ip],
-                            ports[foreign_port],
-                            state,
-                            pid,
-                            program,
-                            0,
-                        )
-                    )
-                    continue
-                if len(local) == NET_TOOLS_WIDTH or len(foreign) == NET_TOOLS_WIDTH:
-                    raise OddLine
-                near, far = hosts[local_ip], hosts[foreign_ip]
+                if is_v6:
+                    if len(local) == NET_TOOLS_WIDTH or len(foreign) == NET_TOOLS_WIDTH:
+                        raise OddLine
+                    near, far = hosts[local_ip], hosts[foreign_ip]
+                    near_ip, far_ip, flags = near[0], far[0], near[1] | far[1] << 1
+                else:
+                    near_ip, far_ip, flags = ipv4s[local_ip], ipv4s[foreign_ip], 0
                 add(
                     (
                         protocol,
                         recv,
                         send,
-                        near[0],
+                        near_ip,
                         ports[local_port],
-                        far[0],
+                        far_ip,
                         ports[foreign_port],
                         state,
                         pid,
                         program,
-                        near[1] | far[1] << 1,
+                        flags,
                     )
                 )
+                if details is not None:
+                    account.details[len(account.sockets) + len(rows) - 1] = details
             except (ValueError, KeyError):
                 if not line or line.isspace():
                     account.blank_lines += 1
-                elif _HEADER.match(line):
+                elif (heading := _HEADER.match(line)) is not None:
+                    if is_glued(line[heading.end() :]):
+                        account.reject(line, MORE_THAN_ONE, rows=len(rows))
+                        continue
                     account.header_lines += 1
                     self._seen.more |= _BUSYBOX_COLUMNS.match(line) is not None
                     self._seen.untold &= bool(rows or account.sockets)
                 else:
                     try:
-                        add(self._careful(line))
+                        known = row(line, wide=self._wide, names=False)
                     except OddLine as odd:
                         self._seen.more |= _needs_others(line, str(odd))
                         self._seen.untold |= not (rows or account.sockets)
                         account.reject(line, str(odd), rows=len(rows))
-        account.sockets += as_sockets(rows)
+                    else:
+                        add(known.fields)
+                        if known.details is not None:
+                            account.details[len(account.sockets) + len(rows) - 1] = known.details
+        account.add(as_sockets(rows))
         self.plain = not (self._seen.more or self._seen.untold)
-
-    def _careful(self, line: str) -> tuple[Any, ...]:
-        fields, details = row(line, wide=self._wide, names=False)
-        self._seen.more |= details is not None
-        return fields
 
 
 def _needs_others(line: str, reason: str) -> bool:
@@ -286,7 +302,7 @@ class Sockets(sections.Reader):
         fields, details = row(line, wide=self.tables.wide, names=True)
         at = len(self.tables.sockets)
         self.tables.sockets += as_sockets([fields])
-        if details is not None and details != Details():
+        if details is not None:
             self.tables.details[at] = details
         self._sctp = at if fields[0].startswith("sctp") else None
         self._only_title = False

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 
 from probes.parsers import mib, sections
-from probes.parsers.lines import MAX_LINE_CHARS, OddLine, queue
+from probes.parsers.lines import MAX_LINE_CHARS, OddLine, counter
 from probes.parsers.proc_net import FOLDER
 from probes.parsers.records import Tables
 
@@ -49,7 +49,7 @@ class Pair(sections.Reader):
             raise OddLine("more or fewer counters than the line above has names")
         counters = {
             # -1 is told of a gauge alone: no fixed limit (RFC 4022, tcpMaxConn).
-            name: queue(value)
+            name: counter(value)
             for name, value in zip(self._names, values, strict=True)
             if value != _NO_LIMIT
         }
@@ -70,7 +70,7 @@ class Single(sections.Reader):
         if row is None:
             raise OddLine("not a counter of /proc/net/snmp6")
         protocol, name = mib.counter(row[1])
-        self.tables.protocols.setdefault(protocol, {})[name] = queue(row[2])
+        self.tables.protocols.setdefault(protocol, {})[name] = counter(row[2])
         return True
 
 

@@ -17,7 +17,7 @@ import ipaddress
 import re
 
 from probes.parsers import sections
-from probes.parsers.lines import MAX_LINE_CHARS, OddLine, queue, visible
+from probes.parsers.lines import MAX_LINE_CHARS, OddLine, counter, visible
 from probes.parsers.proc_net import FOLDER
 from probes.parsers.records import Interface, Tables
 
@@ -52,7 +52,7 @@ class Counters(sections.Reader):
         if row is None or len(values) != len(_FIELDS):
             raise OddLine("not a row of /proc/net/dev")
         counters = {
-            field: queue(value)
+            field: counter(value)
             for field, value in zip(_FIELDS, values, strict=True)
             if field is not None
         }

@@ -28,16 +28,23 @@ import re
 from probes.parsers import sections
 from probes.parsers.lines import MAX_LINE_CHARS, MAX_QUEUE, OddLine, visible
 from probes.parsers.records import Details, Flag, Socket, Tables, Timer, UnixSocket
+from probes.parsers.words import gettext_noop
 
 NAME = "proc"
 
-NO_PIDS = "/proc/net shows no PIDs and no programs"
-LIKE_UDP = (
+NO_PIDS = gettext_noop("/proc/net shows no PIDs and no programs")
+LIKE_UDP = gettext_noop(
     "a raw or UDP-Lite table of /proc/net looks like one of UDP: without the name of its file it "
     "is taken for UDP"
 )
 
-FOLDER = r"==> +/proc/(?:[a-z0-9-]{1,20}/)?net/"
+TAKEN_FOR_RAW = gettext_noop(
+    "the second table of /proc/net that looks like one of UDP is taken for raw: without the names "
+    "of the files their order tells"
+)
+
+FOLDER = r"==> +(?:\./|/proc/(?:[a-z0-9-]{1,20}/)?net/)?"
+"""What stands before a file's name, from inside the folder nothing."""
 _FILE = re.compile(rf"{FOLDER}(tcp|udp|udplite|raw)6? +<==")
 _TITLE = re.compile(r"\s*sl\s+local_address\s+rem")
 _ROW_SHAPE = r"\s*[0-9]+: (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} [0-9A-F]{8,32}:[0-9A-F]{4} [01]"
@@ -63,6 +70,7 @@ _STATES = {
 """include/net/tcp_states.h; 0C is a SYN_RECV of newer kernels before it has a socket."""
 _TIMERS = {"01": "on", "02": "keepalive", "03": "timewait", "04": "probe"}
 _CLOSED = "07"
+_MAX_IP_PROTOCOL = 255
 _USER_HZ = 100
 
 _UNIX_TITLE = r"Num +RefCount +Protocol +Flags +Type +St +Inode"
@@ -88,6 +96,8 @@ class Sockets(sections.Reader):
         named = _FILE.match(heading or "")
         self._file = named[1] if named else None
         self._titled: str | None = None
+        self._like_udp: set[str] = set()
+        """Families of which a table that looks like one of UDP was met."""
         self._known: dict[str, tuple[str, bool]] = {}
 
     def read(self, line: str) -> bool:
@@ -95,20 +105,35 @@ class Sockets(sections.Reader):
         if len(line) > MAX_LINE_CHARS:
             raise OddLine("line too long")
         if _TITLE.match(line):
-            self._titled = "udp" if "drops" in line else "tcp"
+            self._begin(line)
             return False
         row = _ROW.fullmatch(line)
         if row is None:
             raise OddLine("not a row of a table of sockets in /proc/net")
         cells = row.groups()
         base = self._file or self._by_shape(cells[4], cells[13])
+        if base == "raw" and self._file is None and int(cells[1], 16) > _MAX_IP_PROTOCOL:
+            base = "udp"
         socket, details = self._socket(base, cells)
         self.tables.details[len(self.tables.sockets)] = details
         self.tables.sockets.append(socket)
         self.tables.remark(NO_PIDS)
         if base == "udp" and self._file is None:
             self.tables.remark(LIKE_UDP)
+        if base == "raw" and self._file is None:
+            self.tables.remark(TAKEN_FOR_RAW)
         return True
+
+    def _begin(self, title: str) -> None:
+        """Take the title of a file without a name. Files are read in the order tcp tcp6 udp udp6
+        raw raw6, so that the second of a family that looks like UDP is raw."""
+        if "drops" not in title:
+            self._titled = "tcp"
+            self._like_udp.clear()
+            return
+        family = "inet6" if "remote_address" in title else "inet"
+        self._titled = "raw" if family in self._like_udp else "udp"
+        self._like_udp.add(family)
 
     def _by_shape(self, state: str, after: str) -> str:
         """tcp or udp. A closed TCP socket is in no table; one that is established has more

@@ -50,7 +50,8 @@ class Flag:
     """The local address was printed as ::ffff:a.b.c.d and is given here as IPv4."""
     FOREIGN_MAPPED = 2
     LOCAL_TRUNCATED = 4
-    """The tool cut the local address at its column's width: text kept, never taken as whole."""
+    """The tool cut the local address at its column's width, or may have: text kept as printed,
+    never taken as whole."""
     FOREIGN_TRUNCATED = 8
     LOCAL_STAR = 16
     """The local address was printed as ``*`` (ss: a dual-stack socket), given here as ``::``."""
@@ -68,7 +69,8 @@ class Socket(NamedTuple):
     recv_queue: int | None
     send_queue: int | None
     local_ip: str
-    """Canonical text of an address, zone id kept after ``%``; any is ``0.0.0.0`` or ``::``."""
+    """Canonical text of an address, zone id kept after ``%``; any is ``0.0.0.0`` or ``::``. The
+    text as printed where ``flags`` say that it is a name or cut: never completed."""
     local_port: int | None
     """0 to 65535; None is ``*``. For raw sockets the IP protocol number."""
     foreign_ip: str

@@ -7,7 +7,8 @@ and keeps the account. It knows no dialect by itself, and no line is read twice 
 
 For each line that is not blank, in this order:
 
-1. a heading of any opening closes the reader at work and opens its own;
+1. a heading of any opening closes the reader at work and opens its own, unless what only a row
+   holds is behind it: then two lines are glued together, and both are rejected as one;
 2. the reader at work is asked;
 3. the shapes of rows of all openings are tried, and the first that fits and whose reader takes
    the line opens it;
@@ -20,10 +21,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from probes.parsers.lines import MAX_LINE_CHARS, Account, OddLine
+from probes.parsers.lines import MAX_LINE_CHARS, MORE_THAN_ONE, Account, OddLine, is_glued
 from probes.parsers.records import Tables
+from probes.parsers.words import gettext_noop
 
-NOT_IN_A_TABLE = "not a row of any table that is known"
+NOT_IN_A_TABLE = gettext_noop("not a row of any table that is known")
 
 
 class Reader:
@@ -136,6 +138,10 @@ class Grammar:
             return
         heading = self._heading(line)
         if heading is not None:
+            if self._is_glued(line):
+                reading.untaken.append(len(account.rejected))
+                account.rejected.append((index, line, MORE_THAN_ONE))
+                return
             _open(reading, heading, line)
             account.header_lines += 1
             return
@@ -160,6 +166,8 @@ class Grammar:
     def _begin(self, reading: Reading, opening: Opening, line: str) -> None:
         """Open the reader of a headless table with its first row; OddLine where it is none."""
         before = reading.untaken[-opening.untold :] if opening.untold else []
+        while before and any(is_glued(reading.account.rejected[at][1]) for at in before):
+            del before[0]
         previous, told = reading.reader, list(reading.dialects)
         assert opening.reader is not None
         reader = opening.reader(reading.tables, None)
@@ -183,6 +191,11 @@ class Grammar:
         if self._any_heading.match(line) is None:
             return None
         return next(opening for pattern, opening in self._headings if pattern.match(line))
+
+    def _is_glued(self, line: str) -> bool:
+        """Whether a line that begins with a heading goes on with a row."""
+        found = self._any_heading.match(line)
+        return found is not None and is_glued(line[found.end() :])
 
     def _row(self, line: str) -> Opening | None:
         return next(self._fitting(line), None)
@@ -211,6 +224,8 @@ def _ask(reading: Reading, line: str) -> bool:
     assert reader is not None
     if reader.read(line):
         reading.row_lines += 1
+    elif is_glued(line):
+        raise OddLine(MORE_THAN_ONE)
     else:
         reading.account.header_lines += 1
     reading.untaken.clear()

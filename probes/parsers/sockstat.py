@@ -96,7 +96,7 @@ class Sockstat(sections.Reader):
     ) -> tuple[Socket, tuple[tuple[str, str], ...]]:
         known = _PROTOCOL.fullmatch(word)
         if known is None or known[1] not in _INTERNET:
-            raise OddLine(f"{kept(word)} sockets are not read")
+            raise OddLine("sockets of this kind are not read")
         base, family = _INTERNET[known[1]], known[2] or ""
         if len(rest) < 2:
             raise OddLine("columns are missing")

@@ -25,23 +25,25 @@ reads all there is, with rows that need the lines around them: those of a table 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import Any
 
 from probes.parsers import sections, ss_details, ss_rows, ss_summary, ss_unix
-from probes.parsers.columns import PORT, add_in_order, as_sockets, sockets_of
+from probes.parsers.columns import PORT, add_in_order, as_sockets, fields_of, sockets_of
 from probes.parsers.endpoints import Hosts
 from probes.parsers.lines import (
+    MORE_THAN_ONE,
     PORTS,
     Account,
     Ipv4Texts,
     OddLine,
+    is_glued,
     process_id,
     program_name,
     queue,
 )
 from probes.parsers.records import Details, Socket, Tables
+from probes.parsers.words import gettext_noop
 
 NAME = "ss"
 
@@ -59,24 +61,28 @@ _FOUR_WORDS = re.compile(rf"(?:{_NETIDS})\s+(?:{_STATES})(?: +[0-9]+){{2}} ")
 _ONLY_HOLDER = re.compile(r'users:\(\("(.{0,255}?)",pid=([0-9]+)', re.DOTALL)
 _LAST_DESCRIPTOR = re.compile(r"[0-9]+\)\) *")
 
-_IP = {False: r"([0-9.]++)", True: r"(\[[0-9a-f:.]+\])"}
-_PARTS = 7
-"""Parts a row when a text is split by a pattern of ``_usual``: what is before it, six groups."""
-_PROTOCOL = {False: itemgetter(0), True: itemgetter(1)}
-_RECV, _SEND, _STATE = itemgetter(2), itemgetter(3), itemgetter(4)
-_PID, _PROGRAM = itemgetter(0), itemgetter(1)
 
-
-@lru_cache(maxsize=64)
-def _usual(chars: int, *, is_v6: bool) -> re.Pattern[str]:
-    """The usual rows of a family: head of ``chars``, address and port twice, the holder if one;
-    see ``columns``. If the groups are numbers and addresses is left to those who take them."""
-    ip = _IP[is_v6]
+def _usual(opening: str, address: str, closing: str, more: str) -> re.Pattern[str]:
+    """The usual rows of a family: all up to the local address, port, address, port, the holder if
+    there is one, and ``more``; see ``columns``. If the groups are numbers and addresses is left
+    to those who take them."""
     return re.compile(
-        rf"^(.{{{chars - 1}}} ) *{ip}:{PORT} +{ip}:{PORT} *"
-        r'(?: (users:\(\("[^"\n]*",pid=[0-9]+),fd=[0-9]+\)\) *)?$',
+        rf"^([a-z]++ ++[A-Z0-9-]++ ++[0-9]++ ++[0-9]++ ++{opening}{address}){closing}:{PORT}"
+        rf" +{opening}({address}){closing}:{PORT} *+"
+        rf'(?:(users:\(\("[^"\n]*",pid=[0-9]++),fd=[0-9]++\)\) *+)?{more}$',
         re.MULTILINE,
     )
+
+
+_IPV4, _IPV6 = ("", "[0-9.]++", ""), (r"\[", "[0-9a-f]*+:[0-9a-f:.]++", r"\]")
+_USUAL = {
+    (is_v6, tells): _usual(*address, more="(.*)" if tells else "")
+    for is_v6, address in enumerate((_IPV4, _IPV6))
+    for tells in (False, True)
+}
+"""By whether they are IPv6, and whether they tell more than a Socket has fields for."""
+_TELLS = re.compile(r" (?:ino|timer):")
+_USUAL_CHARS = 4096
 
 
 class _Holders(dict[str | None, tuple[int | None, str | None]]):
@@ -126,6 +132,26 @@ class _Heads(dict[str, _Head]):
             self.clear()
 
 
+class _Starts(dict[str, tuple[str, int, int, str, str | None, int]]):
+    """Protocol, queues, local address, state and flags by the text up to that address."""
+
+    def __init__(self, ipv4s: Ipv4Texts, hosts: Hosts) -> None:
+        self._ipv4s = ipv4s
+        self._hosts = hosts
+
+    def __missing__(self, text: str) -> tuple[str, int, int, str, str | None, int]:
+        netid, word, recv, send, address = text.split()
+        protocol, protocol6, states = ss_rows.PROTOCOLS[netid]
+        if address.startswith("["):
+            protocol = protocol6
+            ip, flags, _ = self._hosts[address[1:]]
+        else:
+            ip, flags = self._ipv4s[address], 0
+        known = protocol, queue(recv), queue(send), ip, states[word], flags
+        self[text] = known
+        return known
+
+
 class _Ends(set[str]):
     """Texts after ``,fd=`` that say no more than the descriptor; a KeyError means another."""
 
@@ -146,6 +172,7 @@ class Reader:
         self.account = Account()
         self.plain = True
         self._memory = _Heads(), Ipv4Texts(), Hosts(), _Holders()
+        self._starts = _Starts(*self._memory[1:3])
         self._ends = _Ends()
 
     def feed(self, text: str) -> None:
@@ -154,29 +181,37 @@ class Reader:
         The usual rows of one family, that of the last line, are read a column at a time; other
         lines by ``read``, and all by ``read`` where a value is not what it seemed.
         """
-        heads = self._memory[0]
-        if heads.chars:
-            is_v6 = "[" in text[text.rfind("\n") + 1 :]
-            parts = _usual(heads.chars, is_v6=is_v6).split(text)
+        last = text[text.rfind("\n") + 1 :]
+        is_v6 = "[" in last
+        usual = _USUAL[is_v6, _TELLS.search(last) is not None]
+        parts, step = usual.split(text), usual.groups + 1  # what is before a row, and its groups
+        if len(parts) > 1:
             try:
-                found = self._usual_rows(parts, is_v6=is_v6)
+                found = self._usual_rows(parts, step, is_v6=is_v6)
             except (ValueError, KeyError, OSError):
                 pass
             else:
-                add_in_order(self.account, found, between=parts[::_PARTS], read=self.read)
+                add_in_order(self.account, *found, between=parts[::step], read=self.read)
                 return
         self.read(text.split("\n"))
 
-    def _usual_rows(self, parts: list[str], *, is_v6: bool) -> list[Socket]:
-        heads, ipv4s, hosts, holders = self._memory
-        known = [heads[text] for text in parts[1::_PARTS]]
-        held = [holders[text] for text in parts[6::_PARTS]]
-        return sockets_of(
-            head=(map(_PROTOCOL[is_v6], known), map(_RECV, known), map(_SEND, known)),
-            ends=(parts[2::_PARTS], parts[3::_PARTS], parts[4::_PARTS], parts[5::_PARTS]),
-            tail=(map(_STATE, known), map(_PID, held), map(_PROGRAM, held)),
-            known=hosts if is_v6 else ipv4s,
+    def _usual_rows(
+        self, parts: list[str], step: int, *, is_v6: bool
+    ) -> tuple[list[Socket], Sequence[Details | None]]:
+        _, _, hosts, holders = self._memory
+        starts, near_ports, far, far_ports, users, *rests = (
+            parts[group::step] for group in range(1, step)
         )
+        *head, states, flags = fields_of(self._starts, starts)
+        sockets = sockets_of(
+            head=head,
+            local_ports=near_ports,
+            foreign=(far, far_ports),
+            tail=(states, *fields_of(holders, users)),
+            flags=flags,
+            hosts=hosts if is_v6 else None,
+        )
+        return sockets, list(map(_told, rests[0], users)) if rests else ()
 
     def read(self, lines: list[str]) -> None:
         """Add some lines to the account. Those of the usual form are read here, all in one loop
@@ -239,7 +274,10 @@ class Reader:
             except (ValueError, KeyError):
                 if not line or line.isspace():
                     account.blank_lines += 1
-                elif _HEADER.match(line):
+                elif (heading := _HEADER.match(line)) is not None:
+                    if is_glued(line[heading.end() :]):
+                        account.reject(line, MORE_THAN_ONE, rows=len(rows))
+                        continue
                     account.header_lines += 1
                     if _ALL_COLUMNS.match(line) is None:
                         self.plain = False
@@ -256,8 +294,18 @@ class Reader:
                     else:
                         add(row.fields)
                         if row.details is not None:
-                            self.plain = False
-        account.sockets += as_sockets(rows)
+                            account.details[len(account.sockets) + len(rows) - 1] = row.details
+        account.add(as_sockets(rows))
+
+
+def _told(rest: str, users: str | None) -> Details | None:
+    """What a row tells after its holder, or after its addresses where it has none; a KeyError
+    means that it takes more care to know what is what."""
+    if not rest:
+        return None
+    if len(rest) > _USUAL_CHARS or '("' in rest or not (users or ss_details.are_details(rest)):
+        raise KeyError(rest)
+    return ss_details.details(rest, ())
 
 
 def _needs_more(line: str, reason: str) -> bool:
@@ -331,10 +379,7 @@ class Sockets(sections.Reader):
                 protocol=protocol6 if is_v6 else protocol,
                 state=None if word is None else states[word],
             )
-        self.tables.remark(
-            "ss leaves out the column that names the protocol where one alone was asked for: "
-            f"by what these rows hold they are taken for {netid}"
-        )
+        self.tables.remark(_TAKEN_FOR[netid])
 
     def _netid(self) -> str:
         """tcp, udp or raw. Only TCP has more states than two, timers and windows. A TCP socket
@@ -346,6 +391,8 @@ class Sockets(sections.Reader):
             return "raw"
         if words - {"UNCONN", "ESTAB", None} or any(map(self._is_tcp, self._loose)):
             return "tcp"
+        if all(one.local_port in _IP_PROTOCOLS and one.foreign_port is None for one in found):
+            return "raw"
         return "udp" if "UNCONN" in words else "tcp"
 
     def _is_tcp(self, loose: tuple[int, str | None]) -> bool:
@@ -353,9 +400,26 @@ class Sockets(sections.Reader):
         return details.timer is not None or any(name in _OF_TCP for name, _ in details.more)
 
 
+_TAKEN_FOR = {
+    "tcp": gettext_noop(
+        "ss leaves out the column that names the protocol where one alone was asked for: "
+        "by what these rows hold they are taken for tcp"
+    ),
+    "udp": gettext_noop(
+        "ss leaves out the column that names the protocol where one alone was asked for: "
+        "by what these rows hold they are taken for udp"
+    ),
+    "raw": gettext_noop(
+        "ss leaves out the column that names the protocol where one alone was asked for: "
+        "by what these rows hold they are taken for raw"
+    ),
+}
 _ALL = (True, True)
 _NO_NETID = (False, True)
 _NO_DETAILS = Details()
+_IP_PROTOCOLS = frozenset({1, 2, 58, 89, 103, 112, 132, 255})
+"""What raw sockets are opened for (ICMP, IGMP, ICMPv6, OSPF, PIM, VRRP, SCTP, anything), which
+ss prints where the port belongs. No one serves UDP on these alone."""
 _OF_TCP = frozenset({"cwnd", "rto", "mss"})
 _STATE_FIRST = re.compile(rf"\s*(?:{_STATES})\s*[0-9]")
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from probes.parsers.lines import MAX_QUEUE, OddLine, process_id, program_name, visible
 from probes.parsers.records import Details, Holder, Timer
@@ -50,6 +51,7 @@ _CONTINUED = re.compile(r"\t\s*[a-z<-]")
 _MAX_PAIRS = 128
 _MAX_NAME = 64
 _MAX_VALUE = 255
+_MAX_TIMER = 64
 
 
 def are_details(text: str) -> bool:
@@ -108,7 +110,11 @@ def added(before: Details, text: str) -> Details:
     user, inode, timer = before.user, before.inode, before.timer
     more = list(before.more)
     owned = False
-    for name, value in _pairs(text):
+    words = iter(text.split())
+    for word in words:
+        name, _, value = word.partition(":")
+        if not value or value[0] == "(":
+            name, value = _pair(word, words)
         if name == "uid" and value.isascii() and value.isdigit():
             user = visible(value[:_MAX_NAME])
         elif name == "ino" and value.isascii() and value.isdigit() and len(value) <= 19:
@@ -117,41 +123,41 @@ def added(before: Details, text: str) -> Details:
             if inode is not None and inode > MAX_QUEUE:
                 inode = None
         elif name == "timer":
-            timer = _timer(value)
+            timer = _timer(value) if len(value) <= _MAX_TIMER else None
         elif len(more) < _MAX_PAIRS:
-            more.append((visible(name[:_MAX_NAME]), visible(value[:_MAX_VALUE])[:_MAX_VALUE]))
+            if len(name) > _MAX_NAME or len(value) > _MAX_VALUE or not word.isprintable():
+                name, value = visible(name[:_MAX_NAME]), visible(value[:_MAX_VALUE])[:_MAX_VALUE]
+            more.append((name, value))
     if owned and inode is not None and user is None:
         user = "0"  # ss leaves out the user where it is root (sock_details_print)
-    return before._replace(user=user, inode=inode, timer=timer, more=tuple(more))
+    return Details(user, inode, timer, before.holders, tuple(more))
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """``rto:204``, ``skmem:(r0,t0)``, ``send 12bps``, ``cubic``, ``<->`` as name and value. A
-    word alone has the value ``yes``; the directions that are open are named so."""
-    words = iter(text.split())
-    for word in words:
-        if word in _DIRECTIONS:
-            yield "directions", word
-            continue
-        if word in _IN_TWO_WORDS:
-            yield word, next(words, "")
-            continue
-        name, colon, value = word.partition(":")
-        if not colon:
-            name, bracket, value = word.partition("(")
-            value = bracket + value
-        if colon and not value:
-            value = next(words, "")
-        if value.startswith("(") and ")" not in value:
-            parts = [value]
-            for part in words:
-                parts.append(part)
-                if ")" in part:
-                    break
-            value = " ".join(parts)
-        yield name, value or "yes"
+def _pair(word: str, words: Iterator[str]) -> tuple[str, str]:
+    """Name and value of ``word`` and, as far as they belong to it, those after it: ``rto:204``,
+    ``skmem:(r0,t0)``, ``send 12bps``, ``cubic``, ``<->``. A word alone has the value ``yes``; the
+    directions that are open are named so."""
+    if word in _DIRECTIONS:
+        return "directions", word
+    if word in _IN_TWO_WORDS:
+        return word, next(words, "")
+    name, colon, value = word.partition(":")
+    if not colon:
+        name, bracket, value = word.partition("(")
+        value = bracket + value
+    if colon and not value:
+        value = next(words, "")
+    if value.startswith("(") and ")" not in value:
+        parts = [value]
+        for part in words:
+            parts.append(part)
+            if ")" in part:
+                break
+        value = " ".join(parts)
+    return name, value or "yes"
 
 
+@lru_cache(maxsize=1024)
 def _timer(text: str) -> Timer | None:
     """``(keepalive,1min59sec,0)``: kind, time left, and what the kernel counts meanwhile: probes
     of keepalive and of a closed window, retransmits of the others (inet_diag.c)."""

@@ -17,6 +17,7 @@ from probes.parsers import service_names, ss_details
 from probes.parsers.endpoints import Host, host
 from probes.parsers.lines import MAX_LINE_CHARS, PORTS, OddLine, queue
 from probes.parsers.records import STATE_ALIASES, TCP_STATES, Details, Flag
+from probes.parsers.words import gettext_noop
 
 WORDS = (
     "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "UNCONN",
@@ -54,12 +55,20 @@ PROTOCOLS: dict[str, tuple[str, str, States]] = {
 """By Netid: our word for IPv4 and for IPv6, and the states."""
 
 OTHER_FAMILIES = {
-    "u_str": "UNIX", "u_seq": "UNIX", "u_dgr": "UNIX", "u_raw": "UNIX", "nl": "netlink",
-    "p_raw": "packet", "p_dgr": "packet", "v_str": "vsock", "v_dgr": "vsock", "xdp": "XDP",
-    "ti_st": "TIPC", "ti_sq": "TIPC", "ti_rd": "TIPC", "ti_dg": "TIPC",
-}  # fmt: skip
+    **dict.fromkeys(
+        ("u_str", "u_seq", "u_dgr", "u_raw"), gettext_noop("a UNIX socket, not an IP socket")
+    ),
+    "nl": gettext_noop("a netlink socket, not an IP socket"),
+    **dict.fromkeys(("p_raw", "p_dgr"), gettext_noop("a packet socket, not an IP socket")),
+    **dict.fromkeys(("v_str", "v_dgr"), gettext_noop("a vsock socket, not an IP socket")),
+    "xdp": gettext_noop("an XDP socket, not an IP socket"),
+    **dict.fromkeys(
+        ("ti_st", "ti_sq", "ti_rd", "ti_dg"), gettext_noop("a TIPC socket, not an IP socket")
+    ),
+}
+"""Netids whose rows have no IP addresses, and the reason that rejects them."""
 
-A_NAME = "a host name where the address belongs"
+A_NAME = gettext_noop("a host name where the address belongs")
 """Reason for a row that history cannot hold, while the table as such can be read."""
 
 _NETID = rf"(?P<netid>{'|'.join(PROTOCOLS)})"
@@ -74,6 +83,8 @@ _ROWS = {
 }
 _OTHER = re.compile("|".join(sorted(OTHER_FAMILIES, key=len, reverse=True)))
 _STATE_FIRST = re.compile(rf"\s*(?:{'|'.join(WORDS)})\s*[0-9]")
+_TOUCHING = re.compile(r"[^\s\[\]]*+(?:\[[^\s\[\]]*+\](?:%[^\s\[\]:]*+)?:(?:[0-9]{1,5}|\*))(?=\[)")
+"""A local end in brackets, as wide as its column, with the other end's bracket behind it."""
 _NAME = re.compile(r"(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_][A-Za-z0-9_.-]{0,253}")
 
 
@@ -116,6 +127,9 @@ def row(
     recv_queue, send_queue = queue(cells["recv"]), queue(cells["send"])
     # The peer's port and the process may touch; no address holds the word users.
     ends, users, after = cells["ends"].partition(ss_details.USERS)
+    touching = _TOUCHING.match(ends)
+    if touching:
+        ends = f"{touching[0]} {ends[touching.end() :]}"
     fields = ends.split(None, 2)
     if len(fields) < 2:
         raise OddLine("columns are missing")
@@ -181,9 +195,11 @@ def _why_not(line: str) -> str:
     """The reason for a line of no known form."""
     other = _OTHER.match(line.lstrip())
     if other:
-        return f"a {OTHER_FAMILIES[other[0]]} socket, not an IP socket"
+        return OTHER_FAMILIES[other[0]]
     if ss_details.is_continued(line):
-        return "goes on with a socket that was not read"
+        return gettext_noop("goes on with a socket that was not read")
     if _STATE_FIRST.match(line):
-        return "the Netid column is missing: ss leaves it out when asked for one protocol alone"
-    return "not a row of a socket table"
+        return gettext_noop(
+            "the Netid column is missing: ss leaves it out when asked for one protocol alone"
+        )
+    return gettext_noop("not a row of a socket table")

@@ -141,7 +141,7 @@ class Routes(sections.Reader):
             self._headings -= 1
             return False
         if _DEFAULT_GATEWAY.match(line) and self._block == 1:
-            return False
+            return True  # says again what a row above says
         raise OddLine("not a row of a table of routes")
 
     def _interface(self, line: str) -> None:

@@ -24,6 +24,7 @@ socket in a language that is not known here the state is UNKNOWN. No row is lost
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 from probes.parsers import sections, service_names
@@ -143,6 +144,8 @@ class Sockets(sections.Reader):
 
     def __init__(self, tables: Tables, heading: str | None) -> None:
         super().__init__(tables, heading)
+        self._local_end, self._tail = cache(_end), cache(_state_and_pid)
+        """Of one table alone; most local ends and most states with their PID come many times."""
         self._owner_lines: list[str] = []
         """Lines of ``-b`` after the last row whose executable has not come yet."""
         self._owned = True
@@ -196,10 +199,10 @@ class Sockets(sections.Reader):
             raise OddLine("columns are missing")
         word, local, foreign, *tail = fields
         base = word[:3].lower()
-        near, far = _end(local, base), _end(foreign, base)
+        near, far = self._local_end(local, base), _end(foreign, base)
         is_v6 = near.is_v6 or far.is_v6 or word.endswith("v6")
         text = tail[0] if tail else ""
-        state, pid, rest = _state_and_pid(text) if base == "tcp" else ("", *_pid(text.split()))
+        state, pid, rest = self._tail(text) if base == "tcp" else ("", *_pid(text.split()))
         known: str | None = None
         if base == "tcp":
             known = _STATES.get(state.upper(), "LISTEN" if far.empty else "UNKNOWN")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
-import re
 import types
 import typing
 from collections import Counter
@@ -22,6 +21,7 @@ from probes.history import packing
 from probes.parsers import Parsed, ParseError
 from probes.parsers.document import document
 from probes.parsers.records import (
+    INTERFACE_COUNTERS,
     TCP_STATES,
     Details,
     Flag,
@@ -36,11 +36,13 @@ from probes.parsers.records import (
 
 MAX_NUMBER = 2**63 - 1
 """What a bigint holds."""
+MAX_COUNTER = 2**64 - 1
+"""What the kernel counts to: counters are kept as text and as JSON."""
 MAX_TEXT = 255
 MAX_REJECTED = 500
 UNIX_STATES = {*TCP_STATES, "CONNECTED", "CONNECTING", "DISCONNECTING", "FREE"}
 UNIX_TYPES = {"stream", "dgram", "seqpacket", "raw", "rdm"}
-_HOST_NAME = re.compile(r"(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]+")
+_COUNTERS = {f"Interface.{name}" for name in INTERFACE_COUNTERS}
 ROUTE_KINDS = {
     "unicast", "local", "broadcast", "anycast", "multicast", "unreachable", "blackhole",
     "prohibit", "throw",
@@ -150,7 +152,7 @@ def _check_tables(tables: Tables) -> None:
             _storable(name, limit=MAX_TEXT)
             assert name
             assert type(value) is int
-            assert -MAX_NUMBER - 1 <= value <= MAX_NUMBER
+            assert -MAX_NUMBER - 1 <= value <= MAX_COUNTER
     for pid, name in tables.processes.items():
         assert type(pid) is int
         assert 0 <= pid <= MAX_NUMBER
@@ -224,8 +226,6 @@ def _check_interface(interface: Interface) -> None:
     _typed(interface, Interface)
     assert interface.name, interface
     for each in interface.addresses:
-        if _HOST_NAME.fullmatch(each):
-            continue  # BSD's netstat -i without -n
         bare, _, prefix = each.partition("/")
         _check_address(bare)
         assert not prefix or 0 <= int(prefix) <= 128, interface
@@ -306,7 +306,8 @@ def _fits(value: Any, hint: Any, place: str) -> None:
     else:
         assert type(value) is hint, f"{place} is {value!r}"
         if hint is int:
-            assert 0 <= value <= MAX_NUMBER, f"{place} is {value}"
+            limit = MAX_COUNTER if place in _COUNTERS else MAX_NUMBER
+            assert 0 <= value <= limit, f"{place} is {value}"
         elif hint is str:
             _storable(value, limit=MAX_TEXT)
 

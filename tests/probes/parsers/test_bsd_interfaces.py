@@ -87,7 +87,6 @@ def test_interfaces_without_a_heading_are_known_by_their_link() -> None:
         ("fe80::1%en0", "fe80::1%en0", "fe80::1%en0"),
         ("fe80::1%en0", "fe80:4::1", "fe80::1%en0"),
         ("fdab:1::1/6", "fdab:1::1", "fdab:1::1"),  # cut: it was /64
-        ("my-net", "my-mac.lan", "my-mac.lan"),
     ],
 )
 def test_a_prefix_is_taken_from_a_network_that_is_whole(
@@ -95,6 +94,37 @@ def test_a_prefix_is_taken_from_a_network_that_is_whole(
 ) -> None:
     line = f"en0        1500  {network:<13} {address:<15}   70     -   60     -     -\n"
     assert read(line)[0].addresses == (kept,)
+
+
+def test_a_name_is_no_address_and_is_left_out_with_a_remark() -> None:
+    parsed = parsers.parse(f"{MACOS}en0   1500  my-net   my-mac.lan   70     -   60     -     -\n")
+    assert parsed.tables.interfaces[0].addresses == ()
+    assert "-n" in parsed.tables.remarks[0]
+    assert not parsed.rejected
+
+
+AIX = """\
+Name  Mtu   Network     Address            Ipkts Ierrs    Opkts Oerrs  Coll
+en0   1500  link#2      fa.16.3e.1.2.3   123456     0    98765     1     2
+en0   1500  10.1.1      10.1.1.1         123456     0    98765     1     2
+lo0   16896 link#1                         8010     0     8010     0     0
+lo0   16896 127         127.0.0.1          8010     0     8010     0     0
+lo0   16896 ::1%1                          8010     0     8010     0     0
+"""
+
+
+def test_interfaces_as_aix_prints_them_are_rejected_by_that_name() -> None:
+    parsed = parsers.parse(AIX)
+    assert parsed.tables.interfaces == []
+    assert ["AIX" in line.reason for line in parsed.rejected] == [True] * 5
+
+
+def test_a_hardware_address_is_never_among_the_addresses() -> None:
+    parsed = parsers.parse(
+        f"{MACOS}en0   1500  10.1.1   fa.16.3e.1.2.3   70     -   60     -     -\n"
+    )
+    assert parsed.tables.interfaces == []
+    assert "hardware address" in parsed.rejected[0].reason
 
 
 def test_an_address_that_may_be_cut_is_left_out_with_a_remark() -> None:
@@ -131,7 +161,7 @@ def test_groups_below_an_address_are_memberships() -> None:
     ("line", "word"),
     [
         ("en0        1500  <Link#4>", "missing"),
-        ("en0        1500  <Link#4>  1 2 3 4 x", "no number"),
+        ("en0        1500  <Link#4>  1 2 3 4 x", "not a number"),
         ("en0        big   <Link#4>  1 2 3 4 5", "MTU"),
         ("en0        1500  192.0.2  192.0.2.1  and more 1 2 3 4 5", "heading"),
         ("en0        1500  192.0.2  192.0.300  1 2 3 4 5", "address"),

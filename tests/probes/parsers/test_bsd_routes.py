@@ -179,7 +179,7 @@ def test_routes_of_other_families_are_not_read() -> None:
         f"{INET}\nEncap:\nSource  Port  Destination  Port  Proto\n10/8 0 11/8 0 0\n"
     )
     assert {rejected.reason for rejected in parsed.rejected} == {
-        "routes of the family Encap are not read"
+        "routes of this family are not read"
     }
 
 

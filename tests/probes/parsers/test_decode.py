@@ -97,6 +97,26 @@ def test_a_code_page_that_was_told_is_believed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"a\rb\rc", "a\nb\nc"),
+        (b"a\r\rb\r", "a\nb\n"),
+        ("ä\rb\r".encode(), "ä\nb\n"),
+        ("Routen 1234567890\r".encode("utf-16"), "Routen 1234567890\n"),
+        (b"a\rb\n", "a\\x0db\n"),
+    ],
+)
+def test_where_there_is_no_line_feed_a_carriage_return_ends_a_line(raw: bytes, text: str) -> None:
+    assert parsers.decode(raw) == text
+
+
+def test_a_table_of_lines_that_end_with_carriage_returns_is_read() -> None:
+    row = b"tcp        0      0 10.0.0.5:22             10.0.0.9:50000          ESTABLISHED"
+    parsed = parsers.parse(parsers.decode(b"Active Internet connections\r" + row + b"\r" + row))
+    assert (len(parsed.sockets), parsed.header_lines, parsed.rejected) == (2, 1, [])
+
+
+@pytest.mark.parametrize(
     ("raw", "page"),
     [
         (b"Active code page: 936\r\n", "cp936"),

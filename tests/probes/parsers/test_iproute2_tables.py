@@ -110,6 +110,29 @@ def test_a_route_through_a_tunnel_keeps_its_own_addresses() -> None:
     assert (tunnelled.source, tunnelled.gateway) == (None, "10.0.0.1")
 
 
+GLUED = [
+    "default via 10.9.1.2 dev near0 \\x0d10.0.0.0/8 dev near0 scope link",
+    "default via 10.9.1.2 dev near0\\x0d10.0.0.0/8 dev near0 scope link",
+    "default via 10.9.1.2 dev near0 10.0.0.0/8 dev near0 scope link",
+    "10.0.0.0/8 dev near0 dev near1",
+    "10.0.0.0/8 encap mpls 100 10.1.0.0/16 dev near0",
+    "10.0.0.0/8 dev near0 \\    cache expires 12sec 10.1.0.0/16 dev near0",
+]
+
+
+@pytest.mark.parametrize("line", GLUED)
+def test_a_line_with_more_than_one_route_is_rejected(line: str) -> None:
+    result = parsed(f"10.8.0.0/16 proto static metric 20\n{line}\n")
+    assert len(result.tables.routes) == 1
+    assert [rejected.line for rejected in result.rejected] == [2]
+
+
+def test_what_the_cache_tells_follows_its_route() -> None:
+    text = "10.9.0.9 via 10.9.1.2 dev near0 \\    cache <local> expires 12sec mtu 1400\n"
+    assert [found.mtu for found in routes(text)] == [None]
+    assert reasons(f"{text}    cache expires 12sec mtu 1400\n") == []
+
+
 def test_a_route_of_one_source_says_so_in_its_flags() -> None:
     assert route("2001:db8::/48 from 2001:db8:1::/64 dev a").flags == "from 2001:db8:1::/64"
 
@@ -191,7 +214,7 @@ def test_shortened_counters_are_rejected_because_they_are_not_exact() -> None:
     assert counters(parsed(text).tables.interfaces[0]) == {}
 
 
-@pytest.mark.parametrize("values", ["1 2 3", "1 2 3 4 5", f"1 2 3 {2**63}", "one two three four"])
+@pytest.mark.parametrize("values", ["1 2 3", "1 2 3 4 5", f"1 2 3 {2**64}", "one two three four"])
 def test_counters_that_do_not_fit_their_title_are_rejected(values: str) -> None:
     text = f"{HEAD}    RX:  bytes packets errors dropped\n    {values}\n"
     assert len(reasons(text)) == 1
@@ -286,6 +309,16 @@ def test_counters_of_nstat_have_the_names_of_the_mibs() -> None:
         "udplite6": {"InErrors": 1},
     }
     assert [rejected.line for rejected in result.rejected] == [3, 7]
+
+
+def test_counters_of_64_bits_are_kept_as_printed() -> None:
+    most = 2**64 - 1
+    text = f"{HEAD}    RX: bytes packets errors dropped missed mcast\n    {most} 1 0 0 0 0\n"
+    assert links(text)["eth0"].rx_bytes == most
+    assert parsed(f"#kernel\nIpExtInOctets {most} 0.0\n").tables.protocols == {
+        "ipext": {"InOctets": most}
+    }
+    assert "counter is not" in reasons(f"#kernel\nIpExtInOctets {most + 1} 0.0\n")[0]
 
 
 def test_counters_of_nstat_need_no_heading() -> None:

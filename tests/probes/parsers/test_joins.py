@@ -101,6 +101,12 @@ def test_which_bsd_it_is_one_table_tells_for_all() -> None:
     assert joins.settled(["net-tools", "bsd"]) == ["net-tools", "bsd"]
 
 
+def test_where_one_table_is_surely_of_busybox_all_that_look_like_net_tools_are() -> None:
+    assert joins.settled(["net-tools", "busybox"]) == ["busybox"]
+    assert joins.settled(["net-tools", "ss"]) == ["net-tools", "ss"]
+    assert joins.settled(["busybox", "net-tools", "iproute2"]) == ["busybox", "iproute2"]
+
+
 def test_netstat_and_sockstat_in_one_text_are_one_table() -> None:
     text = (
         "Active Internet connections (including servers)\n"

@@ -114,7 +114,7 @@ class TestLines:
         [
             ROW.replace("BMRU", "BMXU"),
             ROW.replace("5120", "many"),
-            ROW.replace("5120", str(2**63)),
+            ROW.replace("5120", str(2**64)),
             ROW.replace("1400", str(2**40)),
             "eth0 1400 1 2 3 BMRU",
         ],
@@ -183,7 +183,7 @@ class TestBlocks:
             "        inet6 xyz  prefixlen 64  scopeid 0x20<link>",
             "        inet",
             "        RX packets many",
-            f"        RX packets {2**63}  bytes 1",
+            f"        RX packets {2**64}  bytes 1",
             "          up broadcast  MTU:1400  Metric:1",
             "        something else",
             "no block",

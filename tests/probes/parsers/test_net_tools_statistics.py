@@ -134,7 +134,7 @@ def test_settings_are_no_counters() -> None:
     "line",
     [
         "    no number here",
-        f"    {2**63} segments received",
+        f"    {2**64} segments received",
         "    5",
         "    between 3 and 4 of them",
         "unindented 5",

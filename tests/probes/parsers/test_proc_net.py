@@ -6,7 +6,7 @@ import pytest
 
 from probes import parsers
 from probes.parsers import Flag, Parsed, Socket
-from probes.parsers.proc_net import LIKE_UDP, NO_PIDS
+from probes.parsers.proc_net import LIKE_UDP, NO_PIDS, TAKEN_FOR_RAW
 from probes.parsers.records import Details, Interface, Membership, Route, Timer, UnixSocket
 
 TCP_TITLE = (
@@ -108,6 +108,34 @@ def test_without_the_name_of_a_file_the_title_tells_tcp_from_udp() -> None:
     assert [found.protocol for found in result.sockets] == ["tcp", "udp"]
     assert result.tables.remarks == [NO_PIDS, LIKE_UDP]
     assert result.header_lines == 2
+
+
+def test_without_names_the_second_table_that_looks_like_udp_is_raw() -> None:
+    any6 = f"{'0' * 32}:0000"
+    title6 = UDP_TITLE.replace("rem_address", "remote_address")
+    like_udp = row(local="00000000:0001", state="07", after="2 00000000b73d5d02 0")
+    like_udp6 = row(local=f"{'0' * 32}:003A", foreign=any6, state="07", after="2 00000000b7 0")
+    in_order = (
+        TCP_TITLE, row(), TCP_TITLE.replace("rem_address", "remote_address"),
+        UDP_TITLE, like_udp, title6, like_udp6, UDP_TITLE, like_udp, title6, like_udp6,
+    )  # fmt: skip
+    result = parsed(*in_order, *in_order)
+    assert [found.protocol for found in result.sockets] == 2 * ["tcp", "udp", "udp6", "raw", "raw6"]
+    assert result.tables.remarks == [NO_PIDS, LIKE_UDP, TAKEN_FOR_RAW]
+    assert not result.rejected
+
+
+def test_a_port_that_is_no_ip_protocol_is_not_of_a_raw_socket() -> None:
+    like_udp = row(local="00000000:1F90", state="07", after="2 00000000b73d5d02 0")
+    result = parsed(UDP_TITLE, like_udp, UDP_TITLE, like_udp)
+    assert [found.protocol for found in result.sockets] == ["udp", "udp"]
+
+
+def test_files_may_be_named_without_their_folder() -> None:
+    like_udp = row(local="00000000:0001", state="07", after="2 00000000b73d5d02 0")
+    result = parsed("==> tcp <==", TCP_TITLE, row(), "==> raw <==", UDP_TITLE, like_udp)
+    assert [found.protocol for found in result.sockets] == ["tcp", "raw"]
+    assert result.tables.remarks == [NO_PIDS]
 
 
 def test_without_a_title_states_and_columns_tell_tcp_from_udp() -> None:
@@ -251,7 +279,7 @@ def test_old_kernels_leave_no_blank_before_the_first_counter() -> None:
     assert (lo.name, lo.rx_bytes) == ("lo", 1234567)
 
 
-@pytest.mark.parametrize("line", ["eth0: 1 2 3", "eth0 1", f"eth0: {2**63}" + " 0" * 15])
+@pytest.mark.parametrize("line", ["eth0: 1 2 3", "eth0 1", f"eth0: {2**64}" + " 0" * 15])
 def test_what_is_no_interface_is_rejected(line: str) -> None:
     assert len(parsed(*DEV, line).rejected) == 1
 
@@ -275,7 +303,7 @@ def test_counters_stand_below_their_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["Tcp: 1", "Tcp: 1 2 3", "Udp: 1 2", "Tcp: 1 -2", f"Tcp: 1 {2**63}"]
+    "line", ["Tcp: 1", "Tcp: 1 2 3", "Udp: 1 2", "Tcp: 1 -2", f"Tcp: 1 {2**64}"]
 )
 def test_counters_that_do_not_fit_their_names_are_rejected(line: str) -> None:
     result = parsed("Tcp: ActiveOpens PassiveOpens", line)

@@ -106,3 +106,6 @@ def test_what_is_cut_without_w_is_flagged_and_what_is_not_flagged_is_right(socke
         assert read_back.local_ip == socket.local_ip
     if not read_back.flags & Flag.FOREIGN_TRUNCATED:
         assert read_back.foreign_ip == socket.foreign_ip
+    # Cut or not, it is what was printed.
+    assert read_back.local_ip == near.rpartition(":")[0]
+    assert read_back.foreign_ip == far.rpartition(":")[0]

@@ -130,7 +130,7 @@ def test_unix_sockets_are_unix_sockets() -> None:
         ("root  sshd  655  3  tcp4  *:22", "missing"),
         ("root  sshd  655  3  foo4  *:22 *:*", "not a row"),
         ("root  sshd  x  3  tcp4  *:22 *:*", "not a row"),
-        ("root  natd  655  3  divert4  *:22 *:*", "divert4 sockets are not read"),
+        ("root  natd  655  3  divert4  *:22 *:*", "sockets of this kind are not read"),
         ("root  sshd  655  3  tcp4  *:70000 *:*", "port"),
         ("root  sshd  655  3  tcp4  10.0.0.300:70 *:*", "address"),
         ("root  sshd  99999999999  3  tcp4  *:22 *:*", "PID"),

@@ -144,18 +144,16 @@ def test_with_o_all_is_on_one_line() -> None:
         (f"{ROW} {USERS}", True),
         (f"{ROW} {USERS}   ", True),
         ("nl UNCONN 0 0 0:0 *", True),
-        (f"{ROW} {USERS} ino:7", False),
-        (f'{ROW} users:(("x",pid=1,fd=2),("x",pid=2,fd=2))', False),
-        (f"{ROW} timer:(on,340ms,1)", False),
+        (f"{ROW} {USERS} ino:7", True),
+        (f'{ROW} users:(("x",pid=1,fd=2),("x",pid=2,fd=2))', True),
+        (f"{ROW} timer:(on,340ms,1)", True),
         ("\t cubic rto:204", False),
         ("LISTEN 0 128 0.0.0.0:22 0.0.0.0:*", False),
         ("tcp LISTEN 0 128 localhost:22 0.0.0.0:*", False),
         ("State  Recv-Q Send-Q Local Address:Port  Peer Address:Port", False),
     ],
 )
-def test_the_fast_reader_knows_when_a_line_tells_more_than_a_socket(
-    line: str, *, plain: bool
-) -> None:
+def test_the_fast_reader_knows_when_a_line_needs_those_around_it(line: str, *, plain: bool) -> None:
     reader = ss.Reader(wide=False)
     for _ in range(3):  # the second time, the columns are known
         reader.feed(f"{ROW} {USERS}\n{line}\n{ROW}")
@@ -215,6 +213,24 @@ def test_an_ip_protocol_by_its_name_makes_the_table_one_of_raw_sockets() -> None
 def test_a_table_of_one_protocol_needs_no_heading() -> None:
     sockets, taken_for = of_one_protocol(LISTENER, CONNECTED, header="")
     assert (taken_for, len(sockets)) == ("tcp", 2)
+
+
+@pytest.mark.parametrize(
+    ("ports", "protocols"),
+    [
+        (("1", "58"), ["raw", "raw6"]),
+        (("255", "58"), ["raw", "raw6"]),
+        (("1", "53"), ["udp", "udp6"]),
+        (("68", "58"), ["udp", "udp6"]),
+    ],
+)
+def test_ports_that_are_all_ip_protocols_are_of_raw_sockets(
+    ports: tuple[str, str], protocols: list[str]
+) -> None:
+    rows = f"UNCONN 0 0 0.0.0.0:{ports[0]} 0.0.0.0:*", f"UNCONN 0 0 [::]:{ports[1]} [::]:*"
+    parsed = table(*rows, header=ALONE)
+    assert [socket.protocol for socket in parsed.sockets] == protocols
+    assert parsed.tables.remarks[0].endswith(f"taken for {protocols[0]}")
 
 
 def test_sctp_is_known_by_its_associations() -> None:

@@ -134,6 +134,15 @@ def test_columns_that_touch_are_told_apart(line: str) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("peer", ["[2001:db8::9]:50000", "[fe80::9]%eth0:50000"])
+@pytest.mark.parametrize("between", ["", " "])
+def test_ends_in_brackets_that_touch_are_told_apart(peer: str, between: str) -> None:
+    line = f'tcp ESTAB 0 0 [2001:db8::5]:443{peer}{between}users:(("x",pid=7,fd=4))'
+    (found,) = parsers.parse_lines([line], "ss").sockets
+    assert found == parsers.parse_lines([line.replace("443[", "443 [")], "ss").sockets[0]
+    assert (found.local_port, found.foreign_port, found.pid) == (443, 50000, 7)
+
+
 def test_a_star_port_that_touches_the_process_is_told_apart() -> None:
     line = 'udp UNCONN 0 0 0.0.0.0:68 0.0.0.0:*users:(("dhclient",pid=7,fd=6))'
     assert row(line)[6:10] == (None, None, 7, "dhclient")
@@ -186,7 +195,7 @@ def test_an_sctp_association_hangs_under_its_endpoint() -> None:
         ("p_raw UNCONN 0 0 *:eth0 *", "a packet socket, not an IP socket"),
         ("p_dgrUNCONN 0 0 *:eth0 *", "a packet socket, not an IP socket"),
         ("v_str ESTAB 0 0 2:5000 3:6000", "a vsock socket, not an IP socket"),
-        ("xdp   UNCONN 0 0 eth0:q0 *", "a XDP socket, not an IP socket"),
+        ("xdp   UNCONN 0 0 eth0:q0 *", "an XDP socket, not an IP socket"),
         ("ti_st ESTAB 0 0 1:2 3:4", "a TIPC socket, not an IP socket"),
         ("???   UNCONN 0 0 10.0.0.1:5 10.0.0.2:6", "not a row of a socket table"),
         ("\t cubic wscale:7,7 rto:204", "goes on with a socket that was not read"),
