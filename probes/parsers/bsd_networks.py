@@ -101,7 +101,8 @@ def _v6(text: str, *, is_host: bool) -> Network:
     if not slash:
         # Without -n no prefix is printed: it cannot be known but for a host.
         if is_host or not known.ip.partition("%")[0].endswith("::"):
-            return Network(f"{known.ip}/128", "inet6")
+            bare = known.ip if ":" in known.ip else str(ipaddress.IPv6Address(f"::ffff:{known.ip}"))
+            return Network(f"{bare}/128", "inet6")
         return Network(kept(text), "inet6", "truncated")
     if _PREFIX.fullmatch(prefix) is None or int(prefix) > 128:
         raise OddLine("prefix length is not a number from 0 to 128")

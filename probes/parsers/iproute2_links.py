@@ -33,6 +33,7 @@ from probes.parsers import sections
 from probes.parsers.lines import MAX_LINE_CHARS, OddLine, counter, visible
 from probes.parsers.records import Interface, Tables
 
+MAX_FLAG_CHARS = 64
 NAME = "iproute2"
 
 _HEAD = re.compile(
@@ -182,7 +183,7 @@ class Links(sections.Reader):
 
 
 def _flags(text: str) -> tuple[str, ...]:
-    flags = tuple(text.split(",")) if text else ()
+    flags = tuple(flag[:MAX_FLAG_CHARS] for flag in text.split(",")) if text else ()
     if "UP" in flags and "NO-CARRIER" not in flags:
         return (*flags, "RUNNING")
     return flags

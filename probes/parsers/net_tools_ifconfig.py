@@ -36,6 +36,7 @@ from probes.parsers.net_tools_interfaces import MAX_NAME_CHARS
 from probes.parsers.netstat_linux import NAME
 from probes.parsers.records import Interface, Tables
 
+_FLAG = re.compile(r"[A-Z]{1,32}")
 _NEW_BLOCK = r"(\S{1,64}): flags=[0-9]+<([A-Z_,a-z]*)>? {2}mtu ([0-9]{1,10})"
 _OLD_BLOCK = r"(\S{1,64}) +Link encap:(.*)"
 _BLOCK = re.compile(f"{_NEW_BLOCK}|{_OLD_BLOCK}")
@@ -137,7 +138,7 @@ class Blocks(sections.Reader):
 
     def _begin(self, name: str, flags: list[str]) -> None:
         self._name = visible(name)[:MAX_NAME_CHARS]
-        self._known["flags"] = tuple(flag for flag in flags if flag)
+        self._known["flags"] = tuple(flag[:MAX_NAME_CHARS] for flag in flags if flag)
 
     def _hardware(self, text: str) -> None:
         if _HARDWARE.fullmatch(text.lower()):
@@ -166,7 +167,7 @@ class Blocks(sections.Reader):
         if at is None:
             raise OddLine("not a line of an interface")
         flags = words[:at]
-        if all(flag.isascii() and flag.isalpha() and flag.isupper() for flag in flags):
+        if all(_FLAG.fullmatch(flag) for flag in flags):
             self._known["flags"] = tuple(flags)
         elif not text.startswith("["):
             raise OddLine("no flags of an interface")

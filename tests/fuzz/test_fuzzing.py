@@ -30,7 +30,8 @@ def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_ten_seconds_find_nothing_that_does_not_hold(tmp_path: Path) -> None:
-    found = fuzz("--seconds", "10", "--keep", str(tmp_path))
+    # The same inputs each time: new ones are looked for by hand, for longer.
+    found = fuzz("--seconds", "10", "--seed", "3", "--keep", str(tmp_path))
     assert found.returncode == 0, found.stdout + found.stderr
     assert re.match(r"seed [0-9]+, 10 s\n[0-9]+ inputs, [0-9]+ kept, [0-9]+ steps", found.stdout)
 

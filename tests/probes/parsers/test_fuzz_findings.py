@@ -73,3 +73,23 @@ def test_a_section_of_statistics_of_ipv6_needs_no_more_than_a_title() -> None:
     parsed = check_text("IPv6-Statistik\n\n  Empfangene Pakete                    = 226\n")
     assert parsed is not None
     assert parsed.tables.protocols == {"ip6": {"empfangene_pakete": 226}}
+
+
+def test_no_flag_of_an_interface_is_longer_than_what_is_kept() -> None:
+    parsed = check_text(
+        f"near0     Link encap:Ethernet\n          {'UP' * 151} BROADCAST  MTU:1500  Metric:1\n"
+        f"2: eth0: <{'UP' * 151}> mtu 1500 qdisc noop state DOWN\n"
+        f"eth1: flags=4163<{'UP' * 151}>  mtu 1400\n"
+    )
+    assert parsed is not None
+    assert [rejected.line for rejected in parsed.rejected] == [2, 3]
+
+
+def test_a_route_to_a_mapped_address_stays_one_of_ipv6() -> None:
+    parsed = check_text(
+        "Routing tables\n\nInternet6:\n"
+        "Destination                        Gateway                        Flags         Netif\n"
+        "::ffff:192.0.2.1                   link#1                         UHLI            lo0\n"
+    )
+    assert parsed is not None
+    assert [route.destination for route in parsed.tables.routes] == ["::ffff:c000:201/128"]
