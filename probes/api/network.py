@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from pydantic import Field
 
@@ -17,9 +16,8 @@ from netadmin import csvfile, envelope
 from netadmin.access.models import Role
 from probes import payloads
 from probes.api.routing import route
-from probes.api.shared import Format, Listed, absent, visible_host
-from probes.api.statistics import LONGEST, USUAL
-from probes.filters import FilterError, Identifier, Moment, Query, Seconds
+from probes.api.shared import Format, Listed, Span, absent, visible_host
+from probes.filters import Identifier, Moment
 from probes.history import queries
 from probes.history.queries import network, network_rows
 from probes.observation import Table
@@ -56,17 +54,12 @@ class MulticastList(MulticastFilter, AsOf):
     """Which memberships of a host, and when."""
 
 
-class Traffic(Query):
+class Traffic(Span):
     """What of which interface, from when to when."""
 
     host: Identifier
     interface: InterfaceName
     by: queries.TrafficBy = "bytes"
-    since: Moment | None = None
-    """Six hours before ``until``, where not given."""
-    until: Moment | None = None
-    step: Seconds | None = None
-    """Seconds between points at least; the answer says which was used."""
     format: Format = "json"
 
 
@@ -111,12 +104,7 @@ def traffic(request: HttpRequest, query: Traffic) -> HttpResponseBase:
     host = visible_host(request, query.host)
     if host is None:
         raise absent("host", _("There is no such host."))
-    until = query.until or timezone.now()
-    since = query.since or until - USUAL
-    if since >= until:
-        raise FilterError("since", _("Give a time before until."))
-    if until - since > LONGEST:
-        raise FilterError("since", _("Give a time at most 366 days before until."))
+    since, until = query.ends()
     series = queries.traffic(
         host, query.interface, by=query.by, since=since, until=until, step_s=query.step
     )

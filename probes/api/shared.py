@@ -7,20 +7,24 @@ host, group or snapshot a parameter means; all of them look among what the calle
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from pydantic import Field
 
 from hosts.models import Host, HostQuerySet
 from netadmin import envelope
 from probes.api.routing import Refusal
-from probes.filters import Cursor, FilterError, Identifier, Limit, Moment, Query
+from probes.filters import Cursor, FilterError, Identifier, Limit, Moment, Query, Seconds
 from probes.history import queries
 from probes.models import Outcome, Snapshot
 
 Format = Literal["json", "csv"]
+
+LONGEST: Final = dt.timedelta(days=366)
+USUAL: Final = dt.timedelta(hours=6)
 
 
 class Listed(Query):
@@ -44,6 +48,26 @@ class At(Query):
 
     at: Moment | None = None
     snapshot: Identifier | None = None
+
+
+class Span(Query):
+    """From when to when a chart goes, and how finely."""
+
+    since: Moment | None = None
+    """Six hours before ``until``, where not given."""
+    until: Moment | None = None
+    step: Seconds | None = None
+    """Seconds between points at least; the answer says which was used."""
+
+    def ends(self) -> tuple[dt.datetime, dt.datetime]:
+        """Both ends; FilterError where they are in the wrong order or too far apart."""
+        until = self.until or timezone.now()
+        since = self.since or until - USUAL
+        if since >= until:
+            raise FilterError("since", _("Give a time before until."))
+        if until - since > LONGEST:
+            raise FilterError("since", _("Give a time at most 366 days before until."))
+        return since, until
 
 
 class AsksForTime(Protocol):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Final, Literal
+from typing import Literal
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from hosts.models import HostQuerySet
@@ -15,13 +13,10 @@ from netadmin import csvfile, envelope
 from netadmin.access.models import Role
 from probes import payloads
 from probes.api.routing import route
-from probes.api.shared import At, Format, Of, absent, hosts_of, moment_of, visible_host
-from probes.filters import FilterError, Identifier, Limit, Moment, Query, Seconds, SocketFilter
+from probes.api.shared import At, Format, Of, Span, absent, hosts_of, moment_of, visible_host
+from probes.filters import FilterError, Identifier, Limit, SocketFilter
 from probes.history import queries
 from probes.models import Snapshot
-
-LONGEST: Final = dt.timedelta(days=366)
-USUAL: Final = dt.timedelta(hours=6)
 
 
 class IpStatistics(SocketFilter, Of, At):
@@ -38,16 +33,11 @@ class StateStatistics(SocketFilter, Of, At):
     format: Format = "json"
 
 
-class Timeline(Query):
+class Timeline(Span):
     """Which counts of a host, from when to when."""
 
     host: Identifier
     by: Literal["state", "total", "listeners"] = "state"
-    since: Moment | None = None
-    """Six hours before ``until``, where not given."""
-    until: Moment | None = None
-    step: Seconds | None = None
-    """Seconds between points at least; the answer says which was used."""
     format: Format = "json"
 
 
@@ -91,12 +81,7 @@ def timeline(request: HttpRequest, query: Timeline) -> HttpResponseBase:
     host = visible_host(request, query.host)
     if host is None:
         raise absent("host", _("There is no such host."))
-    until = query.until or timezone.now()
-    since = query.since or until - USUAL
-    if since >= until:
-        raise FilterError("since", _("Give a time before until."))
-    if until - since > LONGEST:
-        raise FilterError("since", _("Give a time at most 366 days before until."))
+    since, until = query.ends()
     series = queries.timeline(host, by=query.by, since=since, until=until, step_s=query.step)
     if query.format == "csv":
         header, rows = payloads.timeline_rows(series)
