@@ -31,6 +31,10 @@ OPEN = OpenSocket._meta.db_table
 CLOSED = ClosedSocket._meta.db_table
 SCHEDULE = Schedule._meta.db_table
 
+SERVICE_PORT: Final = "(CASE WHEN direction = 2 THEN remote_port ELSE local_port END)"
+"""The port that was listened on, whichever end has it: the remote one of what a host opened itself
+(Direction.OUT), else the local one. Indexed in these very words by migration 0005."""
+
 _FETCH = 2000
 """Rows taken from the database at a time while a result is streamed."""
 
@@ -56,7 +60,11 @@ class Scope:
     host_ids: tuple[int, ...]
     snapshot: Snapshot | None = None
     """A whole snapshot of the only host: its sockets at that time. None: what is open now, as the
-    newest whole snapshot of each host left it."""
+    newest whole snapshot of each host left it, but for ``moments``."""
+    moments: tuple[tuple[int, dt.datetime], ...] | None = None
+    """Of many hosts in the past: (id, time of a whole snapshot of that host), from
+    ``probes.history.queries.moments``. Each host's sockets are those at its own time; a host that
+    is not among them has none."""
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -92,6 +100,8 @@ def sockets(
     it is, the closed table is not read at all.
     """
     wanted = _all((where(scope, filters), condition))
+    if scope.moments is not None:
+        return _sockets_then(scope, columns, wanted)
     if scope.snapshot is None:
         hosts = in_hosts(scope)
         listed = ", ".join("NULL AS last_seen" if c == "last_seen" else c for c in columns)
@@ -129,6 +139,40 @@ def sockets(
             *(*asks, host_id, taken_at, *wanted.params),
             *(host_id, scope.snapshot.pk, host_id, taken_at, taken_at, *wanted.params),
         ),
+    )
+
+
+def _sockets_then(scope: Scope, columns: Sequence[str], wanted: Statement) -> Statement:
+    """The sockets of many hosts, each at its own past snapshot. Queues are not known."""
+    if not scope.moments:
+        nothing = ", ".join(f"NULL AS {column}" for column in columns)
+        return Statement(f"SELECT {nothing} WHERE 1 = 0")
+    if scope.is_postgres:
+        source = "(SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]) AS m(at_host, at_time))"
+        ids, times = zip(*scope.moments, strict=True)
+        given: tuple[Any, ...] = (list(ids), list(times))
+    else:
+        source = (
+            "(SELECT json_extract(value, '$[0]') AS at_host, json_extract(value, '$[1]') AS at_time"
+            " FROM json_each(%s))"
+        )
+        given = (json.dumps([(pk, time(scope, when)) for pk, when in scope.moments]),)
+    unknown = {
+        "recv_queue": "CAST(NULL AS bigint) AS recv_queue",
+        "send_queue": "CAST(NULL AS bigint) AS send_queue",
+    }
+    here = {**unknown, "last_seen": "CAST(NULL AS timestamp with time zone) AS last_seen"}
+    now = ", ".join(here.get(column, column) for column in columns)
+    then = ", ".join(unknown.get(column, column) for column in columns)
+    # The oldest time of all, said once more as a value, lets PostgreSQL leave out whole days.
+    oldest = time(scope, min(when for _pk, when in scope.moments))
+    return Statement(
+        f"SELECT {now} FROM {source} AS m CROSS JOIN {OPEN}"
+        f" WHERE host_id = at_host AND first_seen <= at_time AND {wanted.sql}"
+        f" UNION ALL SELECT {then} FROM {source} AS m CROSS JOIN {CLOSED}"
+        " WHERE host_id = at_host AND first_seen <= at_time AND last_seen >= at_time"
+        f" AND last_seen >= %s AND {wanted.sql}",
+        (*given, *wanted.params, *given, oldest, *wanted.params),
     )
 
 
