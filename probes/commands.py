@@ -42,6 +42,22 @@ TABLE_LIMIT_S = 4
 PROC_SOCKETS = "tcp tcp6 udp udp6 udplite udplite6 raw raw6"
 """Files of /proc/net that hold the sockets, as proc(5) has them."""
 
+KERNEL_LIMITS = (
+    "kernel/ostype kernel/osrelease net/core/somaxconn net/ipv4/ip_local_port_range"
+    " net/ipv4/ip_local_reserved_ports net/ipv4/tcp_max_syn_backlog net/ipv4/tcp_syncookies"
+    " net/ipv4/tcp_max_tw_buckets net/ipv4/tcp_tw_reuse net/ipv4/tcp_fin_timeout"
+    " net/ipv4/tcp_abort_on_overflow net/netfilter/nf_conntrack_max"
+    " net/netfilter/nf_conntrack_count"
+)
+"""Files of /proc/sys that hold the limits of a Linux kernel by which findings judge."""
+
+BSD_LIMITS = (
+    "kern.ostype kern.osrelease kern.ipc.somaxconn kern.somaxconn net.inet.ip.portrange.first"
+    " net.inet.ip.portrange.last net.inet.ip.portfirst net.inet.ip.portlast"
+    " net.inet.ip.anonportmin net.inet.ip.anonportmax net.inet.tcp.msl net.inet.tcp.syncookies"
+)
+"""What sysctl(8) calls them on macOS and the BSDs; none of these has all."""
+
 _SETUP = (
     "read -r t p w; LC_ALL=C; PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin; export LC_ALL PATH; "
     'echo "$t begin"; n=$(command -v netstat); u=$(uname -s); '
@@ -110,7 +126,9 @@ _RUN = (
 # tried where it failed. On the BSDs -g tells of multicast routing, -ia of memberships; on OpenBSD
 # and NetBSD -b shows bytes in place of packets. Without -e net-tools leaves out the metric of IPv4
 # routes. Interfaces and counters come first and routes last: a router with every route of the
-# Internet then passes the byte cap with all else told.
+# Internet then passes the byte cap with all else told. Before all of them come the limits of the
+# kernel (c): short files that no tool has to run for; on the BSDs sysctl complains of the names it
+# does not know and goes on.
 _TABLES = (
     '[ "$w" = tables ] || exit 0; exec 9<&- 2>/dev/null; '
     f"k=; if timeout -s KILL {TABLE_LIMIT_S} sh -c :; then k=t; "
@@ -119,13 +137,17 @@ _TABLES = (
     f'p) perl -e "alarm {TABLE_LIMIT_S}; exec @ARGV; exit 127" "$@";; '
     '*) "$@";; esac </dev/null; }; '
     'b() { echo "$t table $1 $2"; shift 2; "$@"; r=$?; echo "$t status $r"; return $r; }; '
+    "c() { for y; do [ -r /proc/sys/$y ] || continue; "
+    'echo "==> $y <=="; cat /proc/sys/$y; done; }; '
     "j() { g ip route && g ip -6 route; }; "
     "case $u in Darwin) i=-ibdnW; m=-gn; v=-rnl;; OpenBSD|NetBSD) i=-idn; m=-ian; v=-rn;; "
     "*) i=-ibdnW; m=-ian; v=-rnW;; esac; "
     "case $u in Darwin|*BSD|DragonFly) "
+    f"b limits sysctl g sysctl {BSD_LIMITS} 2>/dev/null; "
     'b interfaces netstat g "$n" $i; b protocols netstat g "$n" -s; '
     'b multicast netstat g "$n" $m; b routes netstat g "$n" $v;; '
-    '*) b interfaces netstat g "$n" -aie || b interfaces ip g ip -s -s addr || '
+    f"*) b limits proc c {KERNEL_LIMITS} 2>/dev/null; "
+    'b interfaces netstat g "$n" -aie || b interfaces ip g ip -s -s addr || '
     "b interfaces proc h dev; "
     'b protocols netstat g "$n" -s || b protocols nstat g nstat -asz || '
     "b protocols proc h snmp netstat snmp6; "
@@ -185,7 +207,8 @@ def sockets(
 ) -> Command:
     """The command that prints every socket of a host, framed by a fresh random marker.
 
-    With ``tables`` it goes on with routes, interfaces, protocol counters and multicast groups.
+    With ``tables`` it goes on with the limits of the kernel, interfaces, protocol counters,
+    multicast groups and routes.
     Raises UnusablePassword where sudo needs a password and this one cannot be typed at its
     prompt: missing, with a line break or NUL, or longer than sudo reads.
     """

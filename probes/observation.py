@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -281,6 +282,9 @@ class Observation:
     failure: Failure | None = None
     tables: tuple[TableOutput, ...] = ()
     """The other tables, where asked for; there may be some although the sockets failed."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """Limits of the kernel by their names in sysctl(8), taken with the other tables
+    (``probes.parsers.sysctl``); empty where none were told."""
 
     @property
     def asked_for_processes(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from hosts.target import Sudo, Target
 from probes import commands, parsers, replies
 from probes.observation import Code, Failure, Observation, Privilege, Table, TableOutput
+from probes.parsers import sysctl
 from probes.replies import Attempt, Reply
 from probes.transports.base import (
     Command,
@@ -89,7 +90,8 @@ def read(
     if tables:
         tried = replies.attempts(command, result.stdout)
         others = tuple(_table(table, tried, cut) for table in Table)
-        observation = replace(observation, tables=others)
+        told = sysctl.read(parsers.decode(replies.limits(command, result.stdout)))
+        observation = replace(observation, tables=others, limits=told)
     return observation
 
 

@@ -22,12 +22,19 @@ A reply looks like this, with TOKEN for the marker::
 ss, proc, none or running), its options and its path. ``TOKEN next`` stands between two attempts
 where the first tool knew not the options. What follows ``end`` is there only where the other
 tables were asked for: each attempt at a table with its tool, and the status it ended with.
+The limits of the kernel come first, as a table called ``limits``::
+
+    TOKEN table limits proc
+    ==> net/core/somaxconn <==
+    4096
+    TOKEN status 0
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from probes.observation import Table
@@ -37,7 +44,10 @@ _MAX_FIELDS_BYTES = 4096
 """Of the line that ends a table: it is short, or not ours."""
 
 _MAX_MARKS = 100
-"""Of attempts at tables; a whole reply has at most 24."""
+"""Of attempts at tables; a whole reply has at most 26."""
+
+_LIMITS = "limits"
+"""What the limits of the kernel are called among the tables; they are no Table."""
 
 _TOOLS = frozenset({"netstat", "ss", "proc", "running"})
 
@@ -109,27 +119,34 @@ def read(command: Command, stdout: bytes) -> Reply | None:
 
 def attempts(command: Command, stdout: bytes) -> list[Attempt]:
     """Each attempt at the other tables, in order, as far as the output goes."""
+    return [
+        Attempt(Table(name), tool, output, int(status) if status else None)
+        for name, tool, output, status in _told(command, stdout)
+        if name in list(Table)
+    ]
+
+
+def limits(command: Command, stdout: bytes) -> bytes:
+    """What was printed of the limits of the kernel, however that ended; empty where nothing was."""
+    told = (output for name, _tool, output, _status in _told(command, stdout) if name == _LIMITS)
+    return next(told, b"")
+
+
+def _told(command: Command, stdout: bytes) -> Iterator[tuple[str, str, bytes, bytes | None]]:
+    """Name, tool, output and exit status of whatever was tried after the sockets."""
     marks = re.compile(
         re.escape(token(command))
         + rb" (?:table ([a-z]{1,20}) ([a-z]{1,20})|status ([0-9]{1,10})|done)\n"
     )
-    found: list[Attempt] = []
     begun: re.Match[bytes] | None = None
     # The host knows the marker, so it may print as many as it likes.
     for mark in itertools.islice(marks.finditer(stdout), _MAX_MARKS):
         if begun is not None:
-            found += _attempt(begun, stdout[begun.end() : mark.start()], mark[3])
+            output = stdout[begun.end() : mark.start()]
+            yield begun[1].decode("ascii"), begun[2].decode("ascii"), output, mark[3]
         begun = mark if mark[1] else None
     if begun is not None:
-        found += _attempt(begun, stdout[begun.end() :], None)
-    return found
-
-
-def _attempt(begun: re.Match[bytes], output: bytes, status: bytes | None) -> list[Attempt]:
-    name, tool = begun[1].decode("ascii"), begun[2].decode("ascii")
-    if name not in list(Table):
-        return []
-    return [Attempt(Table(name), tool, output, int(status) if status else None)]
+        yield begun[1].decode("ascii"), begun[2].decode("ascii"), stdout[begun.end() :], None
 
 
 def unframed(command: Command, stdout: bytes) -> bytes:

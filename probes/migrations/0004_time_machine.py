@@ -7,198 +7,412 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('hosts', '0001_initial'),
-        ('probes', '0003_table_text'),
+        ("hosts", "0001_initial"),
+        ("probes", "0003_table_text"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AddressName',
+            name="AddressName",
             fields=[
-                ('address', models.CharField(max_length=45, primary_key=True, serialize=False)),
-                ('name', models.CharField(blank=True, max_length=253)),
-                ('wanted_at', models.DateTimeField()),
-                ('known_at', models.DateTimeField(null=True)),
-                ('ask_at', models.DateTimeField(db_index=True)),
-                ('failures', models.PositiveSmallIntegerField(default=0)),
+                ("address", models.CharField(max_length=45, primary_key=True, serialize=False)),
+                ("name", models.CharField(blank=True, max_length=253)),
+                ("wanted_at", models.DateTimeField()),
+                ("known_at", models.DateTimeField(null=True)),
+                ("ask_at", models.DateTimeField(db_index=True)),
+                ("failures", models.PositiveSmallIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='KernelLimits',
+            name="ReachRun",
             fields=[
-                ('host', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='hosts.host')),
-                ('taken_at', models.DateTimeField()),
-                ('limits', models.JSONField(default=dict)),
+                (
+                    "host",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="hosts.host",
+                    ),
+                ),
+                ("asked_at", models.DateTimeField()),
+                ("asked_by", models.CharField(blank=True, max_length=150)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("planned", models.PositiveIntegerField(default=0)),
+                ("tried", models.PositiveIntegerField(default=0)),
+                ("skipped", models.JSONField(default=dict)),
+                ("problem", models.CharField(blank=True, max_length=20)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="KernelLimits",
+            fields=[
+                (
+                    "host",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="hosts.host",
+                    ),
+                ),
+                ("taken_at", models.DateTimeField()),
+                ("limits", models.JSONField(default=dict)),
             ],
         ),
         migrations.AddField(
-            model_name='schedule',
-            name='live_began_at',
+            model_name="schedule",
+            name="live_began_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='schedule',
-            name='live_by',
+            model_name="schedule",
+            name="live_by",
             field=models.CharField(blank=True, max_length=150),
         ),
         migrations.AddField(
-            model_name='schedule',
-            name='live_until',
+            model_name="schedule",
+            name="live_until",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='schedule',
-            name='rolled_until',
+            model_name="schedule",
+            name="rolled_until",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.CreateModel(
-            name='Hunt',
+            name="Hunt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, verbose_name='name')),
-                ('indicators', models.TextField(verbose_name='indicators')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('mail_to', models.TextField(blank=True, verbose_name='mail to')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('checked_at', models.DateTimeField(blank=True, null=True)),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100, verbose_name="name")),
+                ("indicators", models.TextField(verbose_name="indicators")),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                ("mail_to", models.TextField(blank=True, verbose_name="mail to")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("checked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'hunt',
-                'verbose_name_plural': 'hunts',
-                'ordering': ('name',),
+                "verbose_name": "hunt",
+                "verbose_name_plural": "hunts",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Alert',
+            name="Alert",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('hunt', 'Hunt')], max_length=10)),
-                ('subject', models.CharField(max_length=200)),
-                ('opened_at', models.DateTimeField()),
-                ('newest_at', models.DateTimeField()),
-                ('hits', models.PositiveIntegerField(default=0)),
-                ('evidence', models.JSONField(default=list)),
-                ('acknowledged_at', models.DateTimeField(blank=True, null=True)),
-                ('acknowledged_by', models.CharField(blank=True, max_length=150)),
-                ('mailed_at', models.DateTimeField(blank=True, null=True)),
-                ('host', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='hosts.host')),
-                ('hunt', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='alerts', to='probes.hunt')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(choices=[("hunt", "Hunt")], max_length=10)),
+                ("subject", models.CharField(max_length=200)),
+                ("opened_at", models.DateTimeField()),
+                ("newest_at", models.DateTimeField()),
+                ("hits", models.PositiveIntegerField(default=0)),
+                ("evidence", models.JSONField(default=list)),
+                ("acknowledged_at", models.DateTimeField(blank=True, null=True)),
+                ("acknowledged_by", models.CharField(blank=True, max_length=150)),
+                ("mailed_at", models.DateTimeField(blank=True, null=True)),
+                ("mail_after", models.DateTimeField(blank=True, null=True)),
+                ("mail_tries", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "host",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="alerts",
+                        to="hosts.host",
+                    ),
+                ),
+                (
+                    "hunt",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="alerts",
+                        to="probes.hunt",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-newest_at',),
+                "ordering": ("-newest_at",),
             },
         ),
         migrations.CreateModel(
-            name='Reach',
+            name="Reach",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.CharField(max_length=60)),
-                ('port', models.PositiveIntegerField()),
-                ('result', models.CharField(choices=[('open', 'Reached'), ('refused', 'Refused'), ('filtered', 'Filtered'), ('unreachable', 'No route')], max_length=11)),
-                ('checked_at', models.DateTimeField()),
-                ('duration_ms', models.PositiveIntegerField(default=0)),
-                ('asked_by', models.CharField(blank=True, max_length=150)),
-                ('host', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='hosts.host')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.CharField(max_length=60)),
+                ("port", models.PositiveIntegerField()),
+                (
+                    "result",
+                    models.CharField(
+                        choices=[
+                            ("open", "Reached"),
+                            ("refused", "Refused"),
+                            ("filtered", "Filtered"),
+                            ("unreachable", "No route"),
+                        ],
+                        max_length=11,
+                    ),
+                ),
+                ("checked_at", models.DateTimeField()),
+                ("duration_ms", models.PositiveIntegerField(default=0)),
+                ("asked_by", models.CharField(blank=True, max_length=150)),
+                (
+                    "host",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="hosts.host",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReportSchedule',
+            name="ReportSchedule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, verbose_name='name')),
-                ('every', models.CharField(choices=[('day', 'each day'), ('week', 'each Monday'), ('month', 'on the first of each month')], max_length=5, verbose_name='how often')),
-                ('hour', models.PositiveSmallIntegerField(default=7, validators=[django.core.validators.MaxValueValidator(23)], verbose_name='hour')),
-                ('recipients', models.TextField(verbose_name='recipients')),
-                ('language', models.CharField(default='en', max_length=10, verbose_name='language')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('next_at', models.DateTimeField(db_index=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('group', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='hosts.hostgroup', verbose_name='group')),
-                ('host', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='hosts.host', verbose_name='host')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100, verbose_name="name")),
+                (
+                    "every",
+                    models.CharField(
+                        choices=[
+                            ("day", "each day"),
+                            ("week", "each Monday"),
+                            ("month", "on the first of each month"),
+                        ],
+                        max_length=5,
+                        verbose_name="how often",
+                    ),
+                ),
+                (
+                    "hour",
+                    models.PositiveSmallIntegerField(
+                        default=7,
+                        validators=[django.core.validators.MaxValueValidator(23)],
+                        verbose_name="hour",
+                    ),
+                ),
+                ("recipients", models.TextField(verbose_name="recipients")),
+                (
+                    "language",
+                    models.CharField(default="en", max_length=10, verbose_name="language"),
+                ),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                ("next_at", models.DateTimeField(db_index=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "group",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="hosts.hostgroup",
+                        verbose_name="group",
+                    ),
+                ),
+                (
+                    "host",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="hosts.host",
+                        verbose_name="host",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'mailed report',
-                'verbose_name_plural': 'mailed reports',
-                'ordering': ('name', 'pk'),
+                "verbose_name": "mailed report",
+                "verbose_name_plural": "mailed reports",
+                "ordering": ("name", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='ReportRun',
+            name="ReportRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('began_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(choices=[('sending', 'Sending'), ('sent', 'Sent'), ('failed', 'Failed')], default='sending', max_length=7)),
-                ('detail', models.TextField(blank=True)),
-                ('schedule', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='probes.reportschedule')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("began_at", models.DateTimeField()),
+                ("asked_by", models.CharField(blank=True, max_length=150)),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[("sending", "Sending"), ("sent", "Sent"), ("failed", "Failed")],
+                        default="sending",
+                        max_length=7,
+                    ),
+                ),
+                ("tries", models.PositiveSmallIntegerField(default=0)),
+                ("next_try_at", models.DateTimeField(db_index=True, null=True)),
+                ("reached", models.JSONField(default=list)),
+                ("code", models.CharField(blank=True, max_length=30)),
+                ("detail", models.TextField(blank=True)),
+                (
+                    "schedule",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="runs",
+                        to="probes.reportschedule",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-began_at',),
+                "ordering": ("-began_at",),
             },
         ),
         migrations.CreateModel(
-            name='RollUp',
+            name="RollUp",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('minutes', models.PositiveSmallIntegerField()),
-                ('begins_at', models.DateTimeField()),
-                ('taken_at', models.DateTimeField(null=True)),
-                ('probes', models.PositiveIntegerField(default=0)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('code', models.CharField(blank=True, max_length=30)),
-                ('sockets', models.PositiveIntegerField(default=0)),
-                ('listeners', models.PositiveIntegerField(default=0)),
-                ('by_state', models.JSONField(default=dict)),
-                ('by_protocol', models.JSONField(default=dict)),
-                ('most_sockets', models.PositiveIntegerField(default=0)),
-                ('most_by_state', models.JSONField(default=dict)),
-                ('opened', models.PositiveIntegerField(default=0)),
-                ('closed', models.PositiveIntegerField(default=0)),
-                ('tops_zstd', models.BinaryField(null=True)),
-                ('host', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='hosts.host')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("minutes", models.PositiveSmallIntegerField()),
+                ("begins_at", models.DateTimeField()),
+                ("taken_at", models.DateTimeField(null=True)),
+                ("probes", models.PositiveIntegerField(default=0)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("code", models.CharField(blank=True, max_length=30)),
+                ("sockets", models.PositiveIntegerField(default=0)),
+                ("listeners", models.PositiveIntegerField(default=0)),
+                ("by_state", models.JSONField(default=dict)),
+                ("by_protocol", models.JSONField(default=dict)),
+                ("most_sockets", models.PositiveIntegerField(default=0)),
+                ("most_by_state", models.JSONField(default=dict)),
+                ("opened", models.PositiveIntegerField(default=0)),
+                ("closed", models.PositiveIntegerField(default=0)),
+                ("tops_zstd", models.BinaryField(null=True)),
+                (
+                    "host",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="hosts.host",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Backlog',
+            name="Backlog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('taken_at', models.DateTimeField()),
-                ('key', models.BigIntegerField()),
-                ('protocol', models.PositiveSmallIntegerField()),
-                ('local_ip', models.BinaryField(max_length=16)),
-                ('local_port', models.PositiveIntegerField()),
-                ('program', models.TextField(null=True)),
-                ('waiting', models.PositiveBigIntegerField()),
-                ('most', models.PositiveBigIntegerField(null=True)),
-                ('host', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='hosts.host')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("taken_at", models.DateTimeField()),
+                ("key", models.BigIntegerField()),
+                ("protocol", models.PositiveSmallIntegerField()),
+                ("local_ip", models.BinaryField(max_length=16)),
+                ("local_port", models.PositiveIntegerField()),
+                ("program", models.TextField(null=True)),
+                ("waiting", models.PositiveBigIntegerField()),
+                ("most", models.PositiveBigIntegerField(null=True)),
+                (
+                    "host",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="hosts.host",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('host', 'taken_at', 'key'), name='probes_backlog_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("host", "taken_at", "key"), name="probes_backlog_once"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='hunt',
-            constraint=models.UniqueConstraint(fields=('name',), name='probes_hunt_name', violation_error_message='A hunt with this name exists already.'),
+            model_name="hunt",
+            constraint=models.UniqueConstraint(
+                fields=("name",),
+                name="probes_hunt_name",
+                violation_error_message="A hunt with this name exists already.",
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['-newest_at', '-id'], name='probes_alert_newest'),
+            model_name="alert",
+            index=models.Index(fields=["-newest_at", "-id"], name="probes_alert_newest"),
+        ),
+        migrations.AddIndex(
+            model_name="alert",
+            index=models.Index(
+                condition=models.Q(("mail_after__isnull", False)),
+                fields=["mail_after"],
+                name="probes_alert_to_mail",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.UniqueConstraint(condition=models.Q(('acknowledged_at', None)), fields=('hunt', 'host'), name='probes_alert_open_once'),
+            model_name="alert",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("acknowledged_at", None)),
+                fields=("hunt", "host"),
+                name="probes_alert_open_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reach',
-            constraint=models.UniqueConstraint(fields=('host', 'address', 'port'), name='probes_reach_once'),
+            model_name="reach",
+            constraint=models.UniqueConstraint(
+                fields=("host", "address", "port"), name="probes_reach_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rollup',
-            constraint=models.UniqueConstraint(fields=('host', 'minutes', 'begins_at'), name='probes_rollup_once'),
+            model_name="rollup",
+            constraint=models.UniqueConstraint(
+                fields=("host", "minutes", "begins_at"), name="probes_rollup_once"
+            ),
         ),
     ]

@@ -7,7 +7,7 @@ writes a table is said where the table stands.
 from __future__ import annotations
 
 from probes.models.hunts import Alert, Hunt
-from probes.models.reach import AddressName, Reach
+from probes.models.reach import AddressName, Reach, ReachRun
 from probes.models.reports import ReportRun, ReportSchedule
 from probes.models.rollups import RollUp
 from probes.models.schedule import Heartbeat, Schedule
@@ -33,6 +33,7 @@ __all__ = [
     "Outcome",
     "RawOutput",
     "Reach",
+    "ReachRun",
     "ReportRun",
     "ReportSchedule",
     "RollUp",

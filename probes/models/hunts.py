@@ -1,7 +1,7 @@
 """Saved hunts, and the alerts that their hits raise.
 
-Place in the data's way: written by ``probes.hunting`` and the pages of hunts and alerts. All times
-are UTC.
+Place in the data's way: written by ``probes.hunts.running`` and the pages of hunts and alerts. All
+times are UTC.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Hunt(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     """Whatever was stored before was looked at."""
+    busy_until = models.DateTimeField(null=True, blank=True)
+    """A worker looks for it, or died at that; from then on another may."""
 
     class Meta:
         verbose_name = _("hunt")
@@ -70,10 +72,16 @@ class Alert(models.Model):
     hits = models.PositiveIntegerField(default=0)
     """Connections and listeners that fit."""
     evidence = models.JSONField(default=list)
-    """The first rows that fit, as the API shows connections, with the indicator they fit."""
+    """The first rows that fit and then the newest, as the API shows connections, each with the
+    indicator that it fits."""
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=150, blank=True)
     mailed_at = models.DateTimeField(null=True, blank=True)
+    mail_after = models.DateTimeField(null=True, blank=True)
+    """When to mail it, or to try that again; null: it is mailed, or is not to be."""
+    mail_tries = models.PositiveSmallIntegerField(default=0)
+    mail_reached = models.JSONField(default=list)
+    """Recipients that have got it."""
 
     class Meta:
         ordering = ("-newest_at",)
@@ -88,6 +96,12 @@ class Alert(models.Model):
         indexes = [
             # The page of alerts, newest first.
             models.Index(fields=["-newest_at", "-id"], name="probes_alert_newest"),
+            # Each minute: what is to be mailed, which is hardly ever anything.
+            models.Index(
+                fields=["mail_after"],
+                name="probes_alert_to_mail",
+                condition=Q(mail_after__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

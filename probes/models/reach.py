@@ -39,6 +39,27 @@ class Reach(models.Model):
         return f"{self.host_id} {self.address}:{self.port} {self.result}"
 
 
+class ReachRun(models.Model):
+    """The newest attempt at all listeners of a host: who asked, and how far it is."""
+
+    host = models.OneToOneField(Host, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    asked_at = models.DateTimeField()
+    asked_by = models.CharField(max_length=150, blank=True)
+    started_at = models.DateTimeField(null=True)
+    """When a worker took it; null: it waits for one."""
+    finished_at = models.DateTimeField(null=True)
+    planned = models.PositiveIntegerField(default=0)
+    """How many addresses and ports it tries."""
+    tried = models.PositiveIntegerField(default=0)
+    skipped = models.JSONField(default=dict)
+    """Listeners it does not try, by reason (``probes.analysis.exposure.Skip``)."""
+    problem = models.CharField(max_length=20, blank=True)
+    """Why it tried nothing, a word of ``probes.connect_back.Problem``."""
+
+    def __str__(self) -> str:
+        return f"{self.host_id} {self.asked_at:%Y-%m-%d %H:%M:%S} {self.tried}/{self.planned}"
+
+
 class AddressName(models.Model):
     """What reverse DNS calls an address: a hint, cached, and the text of a stranger."""
 

@@ -1,6 +1,6 @@
 """Reports that are mailed on a schedule, and how that went.
 
-Place in the data's way: written by ``probes.mailed_reports`` and its page. All times are UTC; the
+Place in the data's way: written by ``probes.reports.sending`` and its page. All times are UTC; the
 hour of a schedule is one of the site's zone.
 """
 
@@ -10,12 +10,13 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from hosts.models import Host, HostGroup
 
 
 class ReportSchedule(models.Model):
-    """The network report of one host or one group, mailed each day, week or month.
+    """The network report of one host, one group or all hosts, mailed each day, week or month.
 
     It shows what its owner may see at that time.
     """
@@ -59,15 +60,27 @@ class ReportRun(models.Model):
 
     class Outcome(models.TextChoices):
         SENDING = "sending", _("Sending")
-        SENT = "sent", _("Sent")
+        SENT = "sent", pgettext_lazy("mail", "Sent")
         FAILED = "failed", _("Failed")
 
     schedule = models.ForeignKey(ReportSchedule, on_delete=models.CASCADE, related_name="runs")
     began_at = models.DateTimeField()
+    """When it was due, or asked for."""
+    asked_by = models.CharField(max_length=150, blank=True)
+    """Who asked for it; empty where it was its time."""
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=7, choices=Outcome.choices, default=Outcome.SENDING)
+    tries = models.PositiveSmallIntegerField(default=0)
+    """How often it was begun; its number is what a sender writes under, so that one that was
+    given up for dead writes nothing any more."""
+    next_try_at = models.DateTimeField(null=True, db_index=True)
+    """When it is tried next; while somebody tries, when that one counts as dead. Null: it ended."""
+    reached = models.JSONField(default=list)
+    """Recipients whose mail the server took."""
+    code = models.CharField(max_length=30, blank=True)
+    """Why the last try failed: a name of ``probes.reports.sending.REASONS``."""
     detail = models.TextField(blank=True)
-    """Why it failed, and how often it was tried."""
+    """What the mail server said to that; no secret."""
 
     class Meta:
         ordering = ("-began_at",)

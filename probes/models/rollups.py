@@ -7,9 +7,14 @@ that cannot be made again while the snapshots are kept. All times are UTC.
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
 
 from hosts.models import Host
+
+WIDTHS: Final = (15, 60, 1440)
+"""Minutes of the stretches, each a whole multiple of the one before."""
 
 
 class RollUp(models.Model):
@@ -21,7 +26,7 @@ class RollUp(models.Model):
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, db_index=False, related_name="+")
     minutes = models.PositiveSmallIntegerField()
-    """How long the stretch is: one of ``probes.history.rollups.WIDTHS``."""
+    """How long the stretch is: one of :data:`WIDTHS`."""
     begins_at = models.DateTimeField()
     """A whole multiple of the width since 1970."""
     taken_at = models.DateTimeField(null=True)
@@ -42,7 +47,7 @@ class RollUp(models.Model):
     """Summed over the stretch."""
     closed = models.PositiveIntegerField(default=0)
     tops_zstd = models.BinaryField(null=True)
-    """The largest remote addresses, local ports, programs, ... (``probes.history.rollups.Tops``) of
+    """The largest remote addresses, local ports, programs, ... (``probes.history.queries.tops``) of
     the last whole snapshot; null for the narrowest width."""
 
     class Meta:

@@ -172,6 +172,27 @@ _PORTS = _ports()
 _NUMBERS = {name: int(value) for name, value in map(str.split, _IP_PROTOCOLS.split(";"))}
 
 
+_BY_PROTOCOL: dict[str, dict[int, str | None]] = {
+    "tcp": {512: "exec", 513: "login", 514: "shell", 520: None},
+    "udp": {512: "biff", 513: "who", 514: "syslog", 520: "router"},
+}
+"""Ports whose two protocols are two services in the registry."""
+
+_NAMES = {int(port): names[0] for port, *names in map(str.split, _BY_PORT.split(";")) if names}
+_IP_NAMES: dict[int, str] = {}
+for _name, _value in _NUMBERS.items():
+    _IP_NAMES.setdefault(_value, _name)
+
+
+def name(port: int, protocol: str) -> str | None:
+    """The registered name of a port, or of the IP protocol of a raw socket; None where there is
+    none. ``protocol`` as in :func:`number`. A hint: who listens there may be anything."""
+    if protocol.startswith("raw"):
+        return _IP_NAMES.get(port)
+    own = _BY_PROTOCOL["udp" if protocol.startswith("udp") else "tcp"]
+    return own[port] if port in own else _NAMES.get(port)
+
+
 def number(name: str, protocol: str) -> int | None:
     """The port of a service, upper or lower case; None where it is not known.
 

@@ -70,11 +70,21 @@ TABLES = (
     '[ "$w" = tables ] || exit 0; exec 9<&- 2>/dev/null; k=; if timeout -s KILL 4 sh -c :; then '
     "k=t; elif command -v perl >/dev/null; then k=p; fi; g() { case $k in t) timeout -s KILL 4 "
     '"$@";; p) perl -e "alarm 4; exec @ARGV; exit 127" "$@";; *) "$@";; esac </dev/null; }; b() '
-    '{ echo "$t table $1 $2"; shift 2; "$@"; r=$?; echo "$t status $r"; return $r; }; j() { g ip '
+    '{ echo "$t table $1 $2"; shift 2; "$@"; r=$?; echo "$t status $r"; return $r; }; c() { for y; '
+    'do [ -r /proc/sys/$y ] || continue; echo "==> $y <=="; cat /proc/sys/$y; done; }; j() { g ip '
     "route && g ip -6 route; }; case $u in Darwin) i=-ibdnW; m=-gn; v=-rnl;; OpenBSD|NetBSD) "
     "i=-idn; m=-ian; v=-rn;; *) i=-ibdnW; m=-ian; v=-rnW;; esac; case $u in "
-    'Darwin|*BSD|DragonFly) b interfaces netstat g "$n" $i; b protocols netstat g "$n" -s; b '
-    'multicast netstat g "$n" $m; b routes netstat g "$n" $v;; *) b interfaces netstat g "$n" '
+    "Darwin|*BSD|DragonFly) b limits sysctl g sysctl kern.ostype kern.osrelease "
+    "kern.ipc.somaxconn kern.somaxconn net.inet.ip.portrange.first net.inet.ip.portrange.last "
+    "net.inet.ip.portfirst net.inet.ip.portlast net.inet.ip.anonportmin net.inet.ip.anonportmax "
+    "net.inet.tcp.msl net.inet.tcp.syncookies 2>/dev/null; "
+    'b interfaces netstat g "$n" $i; b protocols netstat g "$n" -s; b '
+    'multicast netstat g "$n" $m; b routes netstat g "$n" $v;; *) b limits proc c kernel/ostype '
+    "kernel/osrelease net/core/somaxconn net/ipv4/ip_local_port_range "
+    "net/ipv4/ip_local_reserved_ports net/ipv4/tcp_max_syn_backlog net/ipv4/tcp_syncookies "
+    "net/ipv4/tcp_max_tw_buckets net/ipv4/tcp_tw_reuse net/ipv4/tcp_fin_timeout "
+    "net/ipv4/tcp_abort_on_overflow net/netfilter/nf_conntrack_max "
+    'net/netfilter/nf_conntrack_count 2>/dev/null; b interfaces netstat g "$n" '
     "-aie || b interfaces ip g ip -s -s addr || b interfaces proc h dev; b protocols netstat g "
     '"$n" -s || b protocols nstat g nstat -asz || b protocols proc h snmp netstat snmp6; b '
     'multicast netstat g "$n" -gn || b multicast ip g ip maddr || b multicast proc h igmp igmp6; '
