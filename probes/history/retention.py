@@ -24,17 +24,23 @@ from django.db.models.functions import Length
 from hosts.models import Host
 from probes.history import partitions
 from probes.models import (
+    AddressName,
+    Alert,
+    Backlog,
     ClosedSocket,
     CounterSample,
     LastText,
     NetworkTable,
     OpenSocket,
     RawOutput,
+    ReportRun,
+    RollUp,
     Schedule,
     Snapshot,
     TableStatus,
     TableText,
 )
+from probes.models.rollups import WIDTHS
 from probes.observation import Table
 
 BATCH_ROWS = 2_000
@@ -53,6 +59,10 @@ LARGE_SAMPLE_BYTES = 8 * 1024
 Smaller ones stay under TABLES_HOST_MAX_BYTES for years."""
 
 
+NAMES_WANTED_FOR = dt.timedelta(days=30)
+"""Names of addresses that no page showed for so long are forgotten."""
+
+
 @dataclass(slots=True)
 class Pruned:
     """How many rows of each kind were deleted."""
@@ -64,6 +74,11 @@ class Pruned:
     open_sockets: int = 0
     network_tables: int = 0
     counter_samples: int = 0
+    rollups: int = 0
+    address_names: int = 0
+    alerts: int = 0
+    report_runs: int = 0
+    backlogs: int = 0
     partitions: int = 0
     partitions_in_use: int = 0
     """Partitions that queries held: dropped by the next call."""
@@ -82,6 +97,11 @@ def prune(now: dt.datetime, using: str = "default") -> Pruned:
     _prune_raw(using, raw_since, pruned)
     _prune_snapshots(using, kept_since, pruned)
     _prune_tables(using, kept_since, pruned)
+    _prune_report_runs(using, kept_since, pruned)
+    _prune_rollups(using, now, pruned)
+    _prune_names(using, now, pruned)
+    _prune_alerts(using, kept_since, pruned)
+    _prune_backlogs(using, kept_since, pruned)
     if connections[using].vendor == "postgresql":
         _drop_partitions(using, kept_since, pruned)
     else:
@@ -148,6 +168,36 @@ def _prune_tables(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
                 )
 
 
+def _prune_names(using: str, now: dt.datetime, pruned: Pruned) -> None:
+    """What reverse DNS said of addresses that nobody looks at any more."""
+    unwanted = AddressName.objects.using(using).filter(wanted_at__lt=now - NAMES_WANTED_FOR)
+    pruned.address_names += _delete(using, unwanted, "pk")
+
+
+def _prune_alerts(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """Acknowledged alerts whose newest row is no longer kept; what nobody has seen yet stays."""
+    old = Alert.objects.using(using).filter(newest_at__lt=kept_since)
+    pruned.alerts += _delete(using, old.filter(acknowledged_at__isnull=False), "pk")
+
+
+def _prune_backlogs(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """Accept queues of probes that are no longer kept, host by host along the unique index."""
+    for host_id in _host_ids(using, Backlog):
+        rows = Backlog.objects.filter(host_id=host_id, taken_at__lt=kept_since)
+        pruned.backlogs += _delete(using, rows, "pk")
+
+
+def _prune_rollups(using: str, now: dt.datetime, pruned: Pruned) -> None:
+    """Quarters of an hour as old as the snapshots they sum up; wider ones are kept longer, and hold
+    little. Host by host along the unique index."""
+    days = {WIDTHS[0]: min(settings.RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)}
+    for host_id in _host_ids(using, RollUp):
+        for minutes in WIDTHS:
+            kept = dt.timedelta(days=days.get(minutes, settings.ROLLUP_RETENTION_DAYS))
+            rows = RollUp.objects.filter(host_id=host_id, minutes=minutes)
+            pruned.rollups += _delete(using, rows.filter(begins_at__lt=now - kept), "pk")
+
+
 def _delete_too_much(using: str, rows: QuerySet[Any], *, most_bytes: int) -> int:
     """Delete the oldest rows of each ``owner`` above so many bytes ``packed``; ``age`` orders."""
     deleted = 0
@@ -171,6 +221,15 @@ def _prune_snapshots(using: str, kept_since: dt.datetime, pruned: Pruned) -> Non
         ~Exists(pointing.filter(host=OuterRef("host_id"))), taken_at__lt=kept_since
     )
     pruned.snapshots += _delete(using, old.order_by("taken_at"), "pk")
+
+
+def _prune_report_runs(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """How mailings of reports went; the newest of each schedule stays, however old."""
+    later = ReportRun.objects.filter(
+        schedule=OuterRef("schedule_id"), began_at__gt=OuterRef("began_at")
+    )
+    old = ReportRun.objects.using(using).filter(Exists(later), ended_at__lt=kept_since)
+    pruned.report_runs += _delete(using, old, "pk")
 
 
 def _prune_closed(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
@@ -206,7 +265,12 @@ def _drop_partitions(using: str, kept_since: dt.datetime, pruned: Pruned) -> Non
 
 
 def _host_ids(
-    using: str, model: type[OpenSocket] | type[ClosedSocket] | type[CounterSample]
+    using: str,
+    model: type[OpenSocket]
+    | type[ClosedSocket]
+    | type[CounterSample]
+    | type[RollUp]
+    | type[Backlog],
 ) -> Iterator[int]:
     """Ids of the hosts that have rows, hopping along the index from one to the next."""
     last = -1

@@ -28,6 +28,7 @@ from django.db.utils import IntegrityError
 from hosts.models import Host
 from probes import parsers
 from probes.history import (
+    backlogs,
     changes,
     diff,
     engines,
@@ -116,6 +117,8 @@ class _Reading:
     """Where both are None: why it is no table."""
     packed: bytes | None = None
     """The text packed; None where it is the base's to the letter."""
+    may_wait: bool = False
+    """Whether some listener may have connections waiting (``history.backlogs``)."""
 
 
 @dataclass(slots=True)
@@ -165,15 +168,17 @@ def _read(probe: _Probe, *, reparse: bool) -> _Reading:
         old_text = texts.unpack(base.text_zstd).decode()
         delta = diff.compare(old_text, text, base.dialect, wide=base.wide)
         if delta is not None:
-            same = text == old_text
-            return _Reading(base, delta=delta, packed=None if same else _packed_text(text))
+            packed = None if text == old_text else _packed_text(text)
+            waits = backlogs.may_wait(text, base.dialect)
+            return _Reading(base, delta=delta, packed=packed, may_wait=waits)
     try:
         whole = diff.whole(text, wide=observation.wide)
     except ParseError as error:
         return _Reading(base, error=str(error))
     if _mostly_rubbish(whole.counts) or not (whole.sockets or whole.counts.header_lines):
         return _Reading(base, error="most lines of the output are no socket")
-    return _Reading(base, whole=whole, packed=_packed_text(text))
+    waits = backlogs.may_wait(text, whole.dialect)
+    return _Reading(base, whole=whole, packed=_packed_text(text), may_wait=waits)
 
 
 def _mostly_rubbish(counts: Counts) -> bool:
@@ -297,7 +302,17 @@ def _merge(probe: _Probe, reading: _Reading, now: State) -> _Result:
     if last_seen is not None and changed.moved:
         partitions.ensure(using, last_seen)  # known already, but where the last text was missing
     changes.apply(using, host_id, changed, last_seen=last_seen, taken_at=probe.observation.taken_at)
+    if reading.may_wait:
+        backlogs.note(
+            using, host_id, taken_at=probe.observation.taken_at, dialect=_dialect(reading)
+        )
     return _Result(Outcome.OK, counts=counts, opened=changed.opened, closed=changed.closed)
+
+
+def _dialect(reading: _Reading) -> str:
+    if reading.whole is not None:
+        return reading.whole.dialect
+    return "" if reading.base is None else reading.base.dialect
 
 
 def _write(

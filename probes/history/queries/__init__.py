@@ -20,7 +20,6 @@ from probes.history.queries.fleet import (
 from probes.history.queries.network import Reading
 from probes.history.queries.network_rows import CounterRow, InterfaceRow
 from probes.history.queries.pages import Page
-from probes.history.queries.peers import IpRow, state_totals, states, top_ips
 from probes.history.queries.ports import PortRow, port_holders, ports
 from probes.history.queries.scopes import SCOPES
 from probes.history.queries.series import BYS, MOST_POINTS, Series, timeline
@@ -32,6 +31,7 @@ from probes.history.queries.sockets import (
     iter_connections,
     snapshot_at,
 )
+from probes.history.queries.statistics_rows import IpRow
 
 __all__ = [
     "BARS",
@@ -62,9 +62,6 @@ __all__ = [
     "ports",
     "snapshot_at",
     "snapshots",
-    "state_totals",
-    "states",
     "timeline",
-    "top_ips",
     "traffic",
 ]

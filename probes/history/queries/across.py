@@ -1,23 +1,24 @@
-"""Across the fleet, now: which ports are listened on, and which hosts talk to an address.
+"""Across the fleet, at one time: which ports are listened on.
 
-Place in the data's way: the page of all ports and the search box. Summed by the database; "now"
-is each host's newest whole snapshot.
+Place in the data's way: the page of all ports and the route ``ports``. Summed by the database; each
+host is as its newest whole snapshot by then left it.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from django.db.models import QuerySet
-from pydantic import ValidationError
 
 from hosts.models import Host
-from probes.filters import NOTHING_FILTERED, SocketFilter, first_problem
+from probes.filters import NOTHING_FILTERED, SocketFilter
 from probes.history import packing
-from probes.history.queries import sql
-from probes.history.queries.sql import Scope, Statement
+from probes.history.queries import moments, sql
+from probes.history.queries.sql import Statement
 from probes.models import Direction
 
 PROGRAMS: Final = 3
@@ -43,13 +44,20 @@ class PortTotal:
 
 
 def listened_ports(
-    hosts: QuerySet[Host], *, filters: SocketFilter = NOTHING_FILTERED
+    hosts: QuerySet[Host],
+    *,
+    at: dt.datetime | None = None,
+    filters: SocketFilter = NOTHING_FILTERED,
+    text: str = "",
 ) -> list[PortTotal]:
-    """Every port that any of ``hosts`` listens on, by port and protocol. Two queries."""
-    ids = tuple(hosts.order_by().values_list("pk", flat=True))
-    if not ids:
+    """Every port that any of ``hosts`` listens on, by port and protocol.
+
+    ``text`` leaves those with it in their number or in the name of any of their programs, whatever
+    the case. ``at`` (aware) is a time of the past. Two queries, three with ``at``.
+    """
+    scope = moments.scope(hosts, at=at)
+    if scope is None:
         return []
-    scope = Scope(hosts.db, ids)
     columns = ("host_id", "protocol", "local_port", "program", "copies")
     inner = sql.sockets(scope, columns, filters, condition=_LISTENING)
     summed = Statement(
@@ -76,27 +84,13 @@ def listened_ports(
             more_programs=max(0, len(programs[port, protocol]) - PROGRAMS),
         )
         for port, protocol in sorted(on)
+        if _has(text, port, programs[port, protocol])
     ]
 
 
-def connected_with(hosts: QuerySet[Host], address: str) -> dict[int, int]:
-    """Ids of the hosts that have sockets with remote ``address`` or network, with how many.
-
-    Two queries; raises FilterError naming ``remote_ip`` for what is no address.
-    """
-    try:
-        wanted = SocketFilter(remote_ip=address)
-    except ValidationError as error:
-        raise first_problem(error) from None
-    ids = tuple(hosts.order_by().values_list("pk", flat=True))
-    if not ids:
-        return {}
-    scope = Scope(hosts.db, ids)
-    inner = sql.sockets(scope, ("host_id", "copies"), wanted)
-    summed = Statement(
-        f"SELECT host_id, SUM(copies) FROM ({inner.sql}) AS s GROUP BY host_id", inner.params
-    )
-    return {host_id: int(number) for host_id, number in sql.fetch(scope, summed)}
+def _has(text: str, port: int, programs: Iterable[str]) -> bool:
+    wanted = text.strip().casefold()
+    return not wanted or any(wanted in name.casefold() for name in (str(port), *programs))
 
 
 def _commonest(programs: dict[str, set[int]]) -> list[str]:

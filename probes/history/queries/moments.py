@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
@@ -17,6 +18,18 @@ from probes.history.queries.sql import Scope, Statement
 from probes.models import Outcome, Snapshot
 
 SNAPSHOTS = Snapshot._meta.db_table
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Of when it is what a scope shows: each host is as its own newest whole probe left it."""
+
+    hosts: int
+    silent: int
+    """Those of them that have no whole probe by then: nothing of them is shown."""
+    oldest: dt.datetime | None
+    """Of the probes that are shown, the oldest and the newest; None where there is none."""
+    newest: dt.datetime | None
 
 
 def scope(
@@ -35,6 +48,28 @@ def scope(
     if at is None or snapshot is not None:
         return Scope(hosts.db, ids, snapshot)
     return Scope(hosts.db, ids, moments=moments(hosts.db, ids, at))
+
+
+def coverage(scope: Scope | None) -> Coverage:
+    """How many hosts ``scope`` shows, and of when. One query where it is of now, else none."""
+    if scope is None:
+        return Coverage(0, 0, None, None)
+    hosts = len(scope.host_ids)
+    if scope.snapshot is not None:
+        return Coverage(hosts, 0, scope.snapshot.taken_at, scope.snapshot.taken_at)
+    if scope.moments is not None:
+        times = [when for _pk, when in scope.moments]
+        oldest, newest = min(times, default=None), max(times, default=None)
+        return Coverage(hosts, hosts - len(times), oldest, newest)
+    known = Statement(
+        f"SELECT COUNT(*), MIN(taken_at), MAX(taken_at) FROM ({snapshots(scope, 'taken_at').sql})"
+        " AS s",
+        snapshots(scope, "taken_at").params,
+    )
+    ((number, first, last),) = sql.fetch(scope, known)
+    if not number:
+        return Coverage(hosts, hosts, None, None)
+    return Coverage(hosts, hosts - number, sql.utc(first), sql.utc(last))
 
 
 def moments(
@@ -61,6 +96,24 @@ def moments(
             f"SELECT h.id, ({newest}) FROM (SELECT value AS id FROM json_each(%s)) AS h",
             (when, Outcome.OK.value, json.dumps(host_ids)),
         )
-    return tuple(
-        (pk, sql.utc(taken_at)) for pk, taken_at in sql.fetch(here, statement) if taken_at
+    return tuple((pk, sql.utc(taken_at)) for pk, taken_at in sql.fetch(here, statement) if taken_at)
+
+
+def snapshots(scope: Scope, columns: str) -> Statement:
+    """``columns`` of the whole snapshot of each host that ``scope`` shows, which is not one
+    snapshot: the newest ones, or those of its ``moments``."""
+    if scope.moments is None:
+        hosts = sql.in_hosts(scope)
+        return Statement(
+            f"SELECT {columns} FROM {SNAPSHOTS} WHERE id IN"
+            f" (SELECT latest_whole_id FROM {sql.SCHEDULE} WHERE {hosts.sql})",
+            hosts.params,
+        )
+    if not scope.moments:
+        return Statement(f"SELECT {columns} FROM {SNAPSHOTS} WHERE 1 = 0")
+    source = sql.moments_table(scope)
+    return Statement(
+        f"SELECT {columns} FROM {source.sql} AS m CROSS JOIN {SNAPSHOTS}"
+        " WHERE host_id = at_host AND taken_at = at_time AND outcome = %s",
+        (*source.params, Outcome.OK.value),
     )

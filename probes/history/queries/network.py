@@ -78,23 +78,13 @@ def interfaces(host: Host, *, at: dt.datetime | None = None) -> Reading[Interfac
     if newer is None or (found.first_seen is not None and newer.taken_at < found.first_seen):
         # The counters of that time are no longer kept.
         newer = older = None
-    totals = {} if newer is None else newer.counters
     over_s = _seconds(older, newer)
-    by_name = rates.of_interfaces(
-        {} if older is None else older.counters, totals, seconds=over_s or 0.0
+    rows = with_rates(
+        found.rows,
+        {} if newer is None else newer.counters,
+        {} if older is None else older.counters,
+        seconds=over_s or 0.0,
     )
-    rows, met = [], set()
-    for row in found.rows:
-        # Of two with one name the first has the counters.
-        known = totals.get(row.name, {}) if row.name not in met else {}
-        grown = by_name.get(row.name, {}) if row.name not in met else {}
-        met.add(row.name)
-        rows.append(
-            InterfaceRow(
-                row._replace(**{name: known.get(name) for name in INTERFACE_COUNTERS}),
-                {name: grown.get(name) for name in INTERFACE_COUNTERS},
-            )
-        )
     return Reading(
         found.table,
         found.status,
@@ -106,6 +96,27 @@ def interfaces(host: Host, *, at: dt.datetime | None = None) -> Reading[Interfac
         found.printed,
         over_s,
     )
+
+
+def with_rates(
+    rows: Sequence[Interface], newer: contents.Sample, older: contents.Sample, *, seconds: float
+) -> list[InterfaceRow]:
+    """Interfaces with the counters of the newer of two samples, and how they grew in between."""
+    by_name = rates.of_interfaces(older, newer, seconds=seconds)
+    shown: list[InterfaceRow] = []
+    met: set[str] = set()
+    for row in rows:
+        # Of two with one name the first has the counters.
+        known: Any = newer.get(row.name, {}) if row.name not in met else {}
+        grown = by_name.get(row.name, {}) if row.name not in met else {}
+        met.add(row.name)
+        shown.append(
+            InterfaceRow(
+                row._replace(**{name: known.get(name) for name in INTERFACE_COUNTERS}),
+                {name: grown.get(name) for name in INTERFACE_COUNTERS},
+            )
+        )
+    return shown
 
 
 def protocols(host: Host, *, at: dt.datetime | None = None) -> Reading[CounterRow]:

@@ -17,9 +17,10 @@ from hosts.models import Host
 from probes import filters as asked
 from probes.filters import IPV4, NOTHING_FILTERED, SocketFilter
 from probes.history import packing
-from probes.history.queries import scopes, sql
+from probes.history.queries import moments, scopes, sql
 from probes.history.queries.sql import Scope, Statement
 from probes.models import Direction, Snapshot
+from probes.parsers.records import Flag
 
 EVERYTHING: Final = "all"
 """A listener's ``bound`` where it takes connections on every address of its host; else it is a
@@ -65,8 +66,15 @@ class PortRow:
     copies: int
     """Sockets of the process on it (SO_REUSEPORT)."""
     key: int
+    flags: int = 0
+    """Bits of probes.parsers.records.Flag: whether the address was cut."""
     host: Host | None = None
     """Set by :func:`port_holders`."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether the tool cut the address, or may have."""
+        return bool(self.flags & Flag.LOCAL_TRUNCATED)
 
 
 def ports(
@@ -79,18 +87,28 @@ def ports(
     return _listeners(sql.of_host(host, snapshot), filters or NOTHING_FILTERED)
 
 
-def port_holders(hosts: QuerySet[Host], port: int, proto: str | None = None) -> list[PortRow]:
-    """Who holds ``port`` on each of ``hosts`` now, by host name. ``proto`` as in SocketFilter.
+def port_holders(
+    hosts: QuerySet[Host], port: int, proto: str | None = None, *, at: dt.datetime | None = None
+) -> list[PortRow]:
+    """Who holds ``port`` on each of ``hosts``, by host name. ``proto`` as in SocketFilter.
 
-    "Now" is each host's newest whole snapshot, however old. Three queries.
+    Each host is as its newest whole snapshot left it, however old: of now, or by ``at`` (aware).
+    Three queries, four with ``at``.
     """
     by_id = {host.pk: host for host in hosts}
     if not by_id:
         return []
+    ids = tuple(by_id)
+    then = None if at is None else moments.moments(hosts.db, ids, at)
     wanted = SocketFilter(local_port=str(port), proto=proto)
-    found = _listeners(Scope(hosts.db, tuple(by_id)), wanted)
+    found = _listeners(Scope(hosts.db, ids, moments=then), wanted)
     named = [replace(row, host=by_id[row.host_id]) for row in found]
     return sorted(named, key=lambda row: by_id[row.host_id].name)
+
+
+def listeners(scope: Scope, filters: SocketFilter = NOTHING_FILTERED) -> list[PortRow]:
+    """The listeners of any scope, by port, each with the connections into it. Two queries."""
+    return _listeners(scope, filters)
 
 
 def _listeners(scope: Scope, filters: SocketFilter) -> list[PortRow]:
@@ -150,6 +168,7 @@ def _port_row(row: dict[str, Any], arrived: _Arrived) -> PortRow:
         ),
         copies=row["copies"],
         key=row["key"],
+        flags=row["flags"],
     )
 
 

@@ -170,7 +170,7 @@ def connections(
             last["key"],
         )
     total, printed = count(scope, filters)
-    return Page([_row(values) for values in found], following, total, printed, snapshot)
+    return Page([socket_row(values) for values in found], following, total, printed, snapshot)
 
 
 def iter_connections(
@@ -186,6 +186,17 @@ def iter_connections(
     """
     order, descending = _order(sort)
     return _iterate(host, snapshot, filters, order, descending)
+
+
+def oldest(scope: Scope, filters: SocketFilter, *, limit: int) -> list[SocketRow]:
+    """The ``limit`` sockets of any scope that have been as they are longest. One query."""
+    inner = sql.sockets(scope, COLUMNS, filters)
+    listed = Statement(
+        f"SELECT {', '.join(COLUMNS)} FROM ({inner.sql}) AS s"
+        " ORDER BY first_seen, host_id, key LIMIT %s",
+        (*inner.params, limit),
+    )
+    return [socket_row(values) for values in sql.fetch(scope, listed)]
 
 
 def count(scope: Scope, filters: SocketFilter) -> tuple[int, int]:
@@ -213,7 +224,7 @@ def _iterate(
     scope = sql.of_host(host, snapshot)
     listed = _listing(scope, filters, order, descending, after=None, limit=None)
     for values in sql.stream(scope, listed):
-        yield _row(values)
+        yield socket_row(values)
 
 
 def _listing(
@@ -280,7 +291,8 @@ def _whole(host: Host) -> QuerySet[Snapshot]:
     return Snapshot.objects.using(host._state.db).filter(host_id=host.pk, outcome=Outcome.OK)
 
 
-def _row(values: tuple[Any, ...]) -> SocketRow:
+def socket_row(values: tuple[Any, ...]) -> SocketRow:
+    """A row of COLUMNS, in their order, as the database gave it."""
     (protocol, recv_queue, send_queue, local_ip, local_port, remote_ip, remote_port, state, pid,
      program, direction, flags, copies, first_seen, last_seen, key, host_id, local_zone,
      remote_zone) = values  # fmt: skip

@@ -35,6 +35,19 @@ SERVICE_PORT: Final = "(CASE WHEN direction = 2 THEN remote_port ELSE local_port
 """The port that was listened on, whichever end has it: the remote one of what a host opened itself
 (Direction.OUT), else the local one. Indexed in these very words by migration 0005."""
 
+_MANY_HOSTS: Final = 100
+"""Of more than so many hosts SQLite does not look up what is open host by host."""
+LONG: Final = {
+    "postgresql": "last_seen - first_seen > interval '5 hours'",
+    "sqlite": "julianday(last_seen) - julianday(first_seen) > 0.2",
+}
+"""Closed sockets that were there for long, which are few; indexed in these very words by migration
+0005."""
+_LONG_H: Final = 6
+"""Hours; whatever was there for so many is surely among the long ones. To find what was there at a
+time, what began in so many hours before it is looked through, and of the rest only the long."""
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FETCH = 2000
 """Rows taken from the database at a time while a result is streamed."""
 
@@ -76,6 +89,11 @@ class Scope:
         """Whether the database is PostgreSQL; otherwise it is SQLite."""
         return self.connection.vendor == "postgresql"
 
+    @property
+    def is_now(self) -> bool:
+        """Whether it is of what is open now."""
+        return self.snapshot is None and self.moments is None
+
 
 def of_host(host: Host, snapshot: Snapshot | None) -> Scope:
     """Sockets of one host at a snapshot of its, or now."""
@@ -104,6 +122,10 @@ def sockets(
         return _sockets_then(scope, columns, wanted)
     if scope.snapshot is None:
         hosts = in_hosts(scope)
+        if len(scope.host_ids) > _MANY_HOSTS and not scope.is_postgres:
+            # The plus sign keeps it from the key: without statistics it would go through the whole
+            # table host by host, past whatever index serves better.
+            hosts = Statement(f"+{hosts.sql}", hosts.params)
         listed = ", ".join("NULL AS last_seen" if c == "last_seen" else c for c in columns)
         return Statement(
             f"SELECT {listed} FROM {OPEN} WHERE {hosts.sql} AND {wanted.sql}",
@@ -111,6 +133,7 @@ def sockets(
         )
     (host_id,) = scope.host_ids
     taken_at = time(scope, scope.snapshot.taken_at)
+    begin = time(scope, _long_before(scope.snapshot.taken_at))
     newest = f"COALESCE((SELECT latest_whole_id FROM {SCHEDULE} WHERE host_id = %s), 0)"
     now: list[str] = []
     then: list[str] = []
@@ -128,35 +151,31 @@ def sockets(
             then.append(column)
     # The newest snapshot's id is joined, not compared in place: as a row of the outer loop SQLite
     # looks at it once, and not once for each closed socket of the host.
-    return Statement(
-        f"SELECT {', '.join(now)} FROM {OPEN}"
-        f" WHERE host_id = %s AND first_seen <= %s AND {wanted.sql}"
-        f" UNION ALL SELECT {', '.join(then)} FROM (SELECT {newest} AS id) AS newest"
-        f" CROSS JOIN {CLOSED} WHERE newest.id <> %s"
-        " AND host_id = %s AND first_seen <= %s AND last_seen >= %s"
-        f" AND {wanted.sql}",
-        (
-            *(*asks, host_id, taken_at, *wanted.params),
-            *(host_id, scope.snapshot.pk, host_id, taken_at, taken_at, *wanted.params),
+    gone = [
+        Statement(
+            f"SELECT {', '.join(then)} FROM (SELECT {newest} AS id) AS newest CROSS JOIN {CLOSED}"
+            f" WHERE newest.id <> %s AND host_id = %s AND {there.sql} AND {wanted.sql}",
+            (host_id, scope.snapshot.pk, host_id, *there.params, *wanted.params),
+        )
+        for there in _there(scope, Statement("%s", (taken_at,)), Statement("%s", (begin,)))
+    ]
+    return _all_of(
+        Statement(
+            f"SELECT {', '.join(now)} FROM {OPEN}"
+            f" WHERE host_id = %s AND first_seen <= %s AND {wanted.sql}",
+            (*asks, host_id, taken_at, *wanted.params),
         ),
+        *gone,
     )
 
 
 def _sockets_then(scope: Scope, columns: Sequence[str], wanted: Statement) -> Statement:
     """The sockets of many hosts, each at its own past snapshot. Queues are not known."""
     if not scope.moments:
-        nothing = ", ".join(f"NULL AS {column}" for column in columns)
-        return Statement(f"SELECT {nothing} WHERE 1 = 0")
-    if scope.is_postgres:
-        source = "(SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]) AS m(at_host, at_time))"
-        ids, times = zip(*scope.moments, strict=True)
-        given: tuple[Any, ...] = (list(ids), list(times))
-    else:
-        source = (
-            "(SELECT json_extract(value, '$[0]') AS at_host, json_extract(value, '$[1]') AS at_time"
-            " FROM json_each(%s))"
-        )
-        given = (json.dumps([(pk, time(scope, when)) for pk, when in scope.moments]),)
+        # Of the table, so that its columns have their types.
+        nothing = ", ".join("NULL AS last_seen" if c == "last_seen" else c for c in columns)
+        return Statement(f"SELECT {nothing} FROM {OPEN} WHERE 1 = 0")
+    source, given = moments_table(scope)
     unknown = {
         "recv_queue": "CAST(NULL AS bigint) AS recv_queue",
         "send_queue": "CAST(NULL AS bigint) AS send_queue",
@@ -164,15 +183,86 @@ def _sockets_then(scope: Scope, columns: Sequence[str], wanted: Statement) -> St
     here = {**unknown, "last_seen": "CAST(NULL AS timestamp with time zone) AS last_seen"}
     now = ", ".join(here.get(column, column) for column in columns)
     then = ", ".join(unknown.get(column, column) for column in columns)
-    # The oldest time of all, said once more as a value, lets PostgreSQL leave out whole days.
-    oldest = time(scope, min(when for _pk, when in scope.moments))
+    gone = [
+        Statement(
+            f"SELECT {then} FROM {source} AS m CROSS JOIN {CLOSED}"
+            f" WHERE host_id = at_host AND {there.sql} AND {wanted.sql}",
+            (*given, *there.params, *wanted.params),
+        )
+        for there in _there(scope, Statement("at_time"), Statement("at_begin"))
+    ]
+    newest = time(scope, max(when for _pk, when in scope.moments))
+    return _all_of(
+        Statement(
+            f"SELECT {now} FROM {source} AS m CROSS JOIN {OPEN} WHERE host_id = at_host"
+            f" AND first_seen <= %s AND first_seen <= at_time AND {wanted.sql}",
+            (*given, newest, *wanted.params),
+        ),
+        *gone,
+    )
+
+
+def _there(scope: Scope, at: Statement, begin: Statement) -> list[Statement]:
+    """Which closed sockets of a host were there at a time, as conditions of which each finds its
+    own part; ``begin`` is :data:`_LONG_H` before ``at``.
+
+    Alone, neither end of an interval narrows much: half of all began before a time in the middle,
+    and half ended after it.
+    """
+    recent = Statement(
+        f"first_seen <= {at.sql} AND first_seen >= {begin.sql} AND last_seen >= {at.sql}",
+        (*at.params, *begin.params, *at.params),
+    )
+    # The plus sign keeps SQLite from walking all that began before.
+    first_seen, words = (
+        ("first_seen", LONG["postgresql"]) if scope.is_postgres else ("+first_seen", LONG["sqlite"])
+    )
+    long = Statement(
+        f"{first_seen} < {begin.sql} AND last_seen >= {at.sql} AND {words}",
+        (*begin.params, *at.params),
+    )
+    if not scope.moments:
+        return [recent, long]
+    # The ends of all times, said once more as values: they let PostgreSQL leave out whole days and
+    # go down the index on first_seen, and spare SQLite most comparisons with each host's own time.
+    oldest, newest = (one(when for _pk, when in scope.moments) for one in (min, max))
+    since, until = time(scope, oldest), time(scope, newest)
+    return [
+        Statement(
+            f"last_seen >= %s AND {first_seen} <= %s AND {first_seen} >= %s AND {recent.sql}",
+            (since, until, time(scope, _long_before(oldest)), *recent.params),
+        ),
+        Statement(f"last_seen >= %s AND {long.sql}", (since, *long.params)),
+    ]
+
+
+def _long_before(when: dt.datetime) -> dt.datetime:
+    return when - dt.timedelta(hours=_LONG_H)
+
+
+def _all_of(*statements: Statement) -> Statement:
     return Statement(
-        f"SELECT {now} FROM {source} AS m CROSS JOIN {OPEN}"
-        f" WHERE host_id = at_host AND first_seen <= at_time AND {wanted.sql}"
-        f" UNION ALL SELECT {then} FROM {source} AS m CROSS JOIN {CLOSED}"
-        " WHERE host_id = at_host AND first_seen <= at_time AND last_seen >= at_time"
-        f" AND last_seen >= %s AND {wanted.sql}",
-        (*given, *wanted.params, *given, oldest, *wanted.params),
+        " UNION ALL ".join(each.sql for each in statements),
+        tuple(value for each in statements for value in each.params),
+    )
+
+
+def moments_table(scope: Scope) -> Statement:
+    """The moments of ``scope``, of which there are some, as a table of at_host, at_time and
+    at_begin, which is :data:`_LONG_H` before."""
+    assert scope.moments
+    if scope.is_postgres:
+        ids, times = zip(*scope.moments, strict=True)
+        return Statement(
+            f"(SELECT at_host, at_time, at_time - interval '{_LONG_H} hours' AS at_begin"
+            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS m(at_host, at_time))",
+            (list(ids), list(times)),
+        )
+    rows = [(pk, time(scope, when), time(scope, _long_before(when))) for pk, when in scope.moments]
+    return Statement(
+        "(SELECT json_extract(value, '$[0]') AS at_host, json_extract(value, '$[1]') AS at_time,"
+        " json_extract(value, '$[2]') AS at_begin FROM json_each(%s))",
+        (json.dumps(rows),),
     )
 
 
@@ -217,7 +307,8 @@ def in_hosts(scope: Scope) -> Statement:
     if len(scope.host_ids) == 1:
         return Statement("host_id = %s", scope.host_ids)
     if scope.is_postgres:
-        return Statement("host_id = ANY(%s)", (list(scope.host_ids),))
+        # Of the column's own type: else each row is compared with one host after the other.
+        return Statement("host_id = ANY(%s::bigint[])", (list(scope.host_ids),))
     ids = json.dumps(scope.host_ids)
     return Statement("host_id IN (SELECT value FROM json_each(%s))", (ids,))
 
@@ -239,6 +330,14 @@ def among(column: str, values: Iterable[Any]) -> Statement:
     if not listed:
         return Statement("1 = 0")
     return Statement(f"{column} IN ({', '.join(['%s'] * len(listed))})", listed)
+
+
+def among_ports(scope: Scope, column: str, values: Iterable[int]) -> Statement:
+    """The same for any number of ports, which are one parameter."""
+    listed = list(values)
+    if scope.is_postgres:
+        return Statement(f"{column} = ANY(%s::integer[])", (listed,))
+    return Statement(f"{column} IN (SELECT value FROM json_each(%s))", (json.dumps(listed),))
 
 
 def _all(parts: Sequence[Statement]) -> Statement:
@@ -290,8 +389,19 @@ def time(scope: Scope, when: dt.datetime) -> Any:
     return scope.connection.ops.adapt_datetimefield_value(when)
 
 
-def utc(value: dt.datetime | str) -> dt.datetime:
-    """A time as raw SQL returned it: aware from PostgreSQL, naive or text from SQLite."""
+def quick_time(scope: Scope, expression: str) -> str:
+    """A time in a result of many thousand rows, to be given to :func:`utc`: psycopg takes far
+    longer to read a time than a number."""
+    if scope.is_postgres:
+        return f"(EXTRACT(EPOCH FROM {expression}) * 1000000)::bigint"
+    return expression
+
+
+def utc(value: dt.datetime | str | int) -> dt.datetime:
+    """A time as raw SQL returned it: aware from PostgreSQL, naive or text from SQLite; or a
+    :func:`quick_time`."""
+    if isinstance(value, int):
+        return _EPOCH + dt.timedelta(microseconds=value)
     if isinstance(value, str):
         return _parsed(value)
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)

@@ -1,4 +1,4 @@
-"""Ports and peers summed over the fleet, on both databases."""
+"""Ports summed over the fleet, on both databases."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from hosts.models import Host
-from probes.filters import FilterError
 from probes.history import store
-from probes.history.queries import across
+from probes.history.queries import across, port_holders
 from tests.databases import both_databases
-from tests.probes.history.played import LISTENER, line, observed, table
+from tests.probes.history.played import LISTENER, at, line, observed, table
 
 SIX = line(":::22", ":::*", "LISTEN", "800/sshd", protocol="tcp6")
 NAME = line("0.0.0.0:53", "0.0.0.0:*", "", "50/dnsmasq", protocol="udp")
@@ -48,27 +47,34 @@ def test_only_some_programs_are_named(host: Host, using: str) -> None:
 
 
 @both_databases
-def test_hosts_are_found_by_a_peer_with_how_many_sockets(fleet: list[Host], using: str) -> None:
-    hosts = Host.objects.using(using).all()
-    first, second = fleet
-    assert across.connected_with(hosts, "198.51.100.7") == {first.pk: 1, second.pk: 2}
-    assert across.connected_with(hosts, "198.51.100.0/24") == {first.pk: 1, second.pk: 2}
-    assert across.connected_with(hosts.filter(pk=first.pk), "198.51.100.7") == {first.pk: 1}
-    assert across.connected_with(hosts, "2001:db8::1") == {}
-    assert across.connected_with(hosts.none(), "198.51.100.7") == {}
-
-
-@both_databases
-def test_what_is_no_address_is_refused_by_name(fleet: list[Host], using: str) -> None:
-    with pytest.raises(FilterError) as refused:
-        across.connected_with(Host.objects.using(using).all(), "web1")
-    assert refused.value.field == "remote_ip"
-
-
-@both_databases
 def test_two_queries_for_any_number_of_hosts(fleet: list[Host], using: str) -> None:
     hosts = Host.objects.using(using).all()
     with CaptureQueriesContext(connections[using]) as made:
         across.listened_ports(hosts)
-        across.connected_with(hosts, "198.51.100.7")
-    assert len(made) == 4
+    assert len(made) == 2
+
+
+@both_databases
+def test_the_past_is_what_each_host_listened_on_then(fleet: list[Host], using: str) -> None:
+    hosts = Host.objects.using(using).all()
+    other = fleet[1]
+    late = line("0.0.0.0:81", "0.0.0.0:*", "LISTEN", "5/late")
+    store.save(other, observed(5, table(late)), using=using)
+    ports = [row.port for row in across.listened_ports(hosts)]
+    assert ports == [22, 81]
+    then = across.listened_ports(hosts, at=at(4))
+    assert [(row.port, row.hosts) for row in then] == [(22, 2), (53, 1)]
+    assert across.listened_ports(hosts, at=at(-1)) == []
+    assert [row.local_port for row in port_holders(hosts, 53, at=at(4))] == [53]
+    assert port_holders(hosts, 53) == []
+    assert port_holders(hosts, 81, at=at(4)) == []
+
+
+@both_databases
+def test_a_text_finds_any_program_of_a_port(host: Host, using: str) -> None:
+    names = [line(f"10.0.0.{n}:80", "0.0.0.0:*", "LISTEN", f"{n}/p{n}") for n in range(1, 6)]
+    store.save(host, observed(0, table(LISTENER, *names)), using=using)
+    hosts = Host.objects.using(using).all()
+    assert [row.port for row in across.listened_ports(hosts, text=" P5")] == [80]
+    assert [row.port for row in across.listened_ports(hosts, text="2")] == [22, 80]
+    assert across.listened_ports(hosts, text="p6") == []

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -14,12 +15,15 @@ from hosts.models import Host
 from probes.history import partitions, retention, store, tables
 from probes.history.queries import network
 from probes.models import (
+    Alert,
     ClosedSocket,
     CounterSample,
     LastText,
     NetworkTable,
     OpenSocket,
     RawOutput,
+    ReportRun,
+    ReportSchedule,
     Schedule,
     Snapshot,
     TableStatus,
@@ -308,6 +312,20 @@ def test_tables_of_a_host_removed_long_ago_go(host: Host, using: str) -> None:
 
 
 @both_databases
+def test_alerts_that_somebody_knows_of_go_with_their_rows(host: Host, using: str) -> None:
+    fields: dict[str, Any] = {"kind": "hunt", "host": host, "subject": "x", "opened_at": at(0)}
+    old, new = {"newest_at": at(0)}, {"newest_at": at(11 * DAY_MIN)}
+    alerts = Alert.objects.using(using)
+    alerts.create(**fields, **old, acknowledged_at=at(1))
+    unseen = alerts.create(**fields, **old)
+    kept = alerts.create(**fields, **new, acknowledged_at=at(1))
+
+    assert retention.prune(at(12 * DAY_MIN), using).alerts == 1
+
+    assert set(alerts.values_list("pk", flat=True)) == {unseen.pk, kept.pk}
+
+
+@both_databases
 def test_tables_go_with_a_host_that_is_deleted(host: Host, using: str) -> None:
     play_tables(host, using, 2)
 
@@ -315,3 +333,30 @@ def test_tables_go_with_a_host_that_is_deleted(host: Host, using: str) -> None:
 
     for model in (TableStatus, NetworkTable, CounterSample):
         assert not model.objects.using(using).exists()
+
+
+@both_databases
+def test_how_mailings_went_is_forgotten_but_for_the_newest_of_each(using: str) -> None:
+    owner = User.objects.using(using).create(username="otto")
+    schedules = [
+        ReportSchedule.objects.using(using).create(
+            name=name, owner=owner, every="day", recipients="a@example.org", next_at=at(0)
+        )
+        for name in ("often", "once")
+    ]
+
+    def ran(schedule: ReportSchedule, day: int, **fields: Any) -> ReportRun:
+        when = at(day * DAY_MIN)
+        values = {"began_at": when, "ended_at": when, "outcome": "sent"} | fields
+        return ReportRun.objects.using(using).create(schedule=schedule, **values)
+
+    old, recent = ran(schedules[0], 0), ran(schedules[0], 15)
+    alone = ran(schedules[1], 0)
+    waiting = ran(schedules[0], 1, ended_at=None, outcome="sending")
+
+    pruned = retention.prune(at(20 * DAY_MIN), using=using)
+
+    left = set(ReportRun.objects.using(using).values_list("pk", flat=True))
+    assert left == {recent.pk, alone.pk, waiting.pk}
+    assert pruned.report_runs == 1
+    assert old.pk not in left
