@@ -188,7 +188,7 @@
   document.addEventListener("netadmin:reload", () => window.location.reload());
 
   // --- time travel -----------------------------------------------------------------------------
-  // The range slider walks the host's last snapshots; without it the field and links do.
+  // The range slider walks whole snapshots of the host; without it the field and links do.
   const slider = () => {
     for (const box of all("[data-time-range]")) {
       const source = document.getElementById(box.dataset.timeRange);
@@ -208,6 +208,11 @@
         const [, stamp] = points[Number(input.value)];
         const at = stamp ? `${base === "?" ? "" : "&"}at=${encodeURIComponent(stamp)}` : "";
         window.location.assign(window.location.pathname + base + at);
+      });
+      // Back from where it led to, it stands where this page is.
+      window.addEventListener("pageshow", () => {
+        input.value = String(current);
+        show();
       });
       show();
       box.hidden = false;
