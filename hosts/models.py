@@ -6,6 +6,7 @@ Knows nothing of probes or history.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from hosts import secrets, validators
@@ -132,6 +134,25 @@ class Credential(models.Model):
         return f"hosts.credential:{self.uid}:{field}"
 
 
+def visible_groups(user: AbstractBaseUser | AnonymousUser) -> models.QuerySet[HostGroup]:
+    """Host groups ``user`` may know of: all where it sees all hosts, else those it was given.
+
+    A host that it sees may be in other groups as well: those are not for it, by name or number.
+    A request made with an API token is limited as :meth:`HostQuerySet.visible_to` says.
+    """
+    if not user.is_authenticated or not user.is_active:
+        return HostGroup.objects.none()
+    groups = HostGroup.objects.all()
+    if not getattr(user, "is_superuser", False):
+        access = getattr(user, "access", None)
+        if access is None:
+            return groups.none()
+        if not access.all_hosts:
+            groups = groups.filter(pk__in=access.groups.values("pk"))
+    token_groups: list[int] | None = getattr(user, "token_groups", None)
+    return groups if token_groups is None else groups.filter(pk__in=token_groups)
+
+
 class HostQuerySet(models.QuerySet["Host"]):
     """Ways to narrow hosts."""
 
@@ -165,9 +186,25 @@ class HostQuerySet(models.QuerySet["Host"]):
             )
         return visible
 
+    def in_group(self, name: str, user: AbstractBaseUser | AnonymousUser) -> HostQuerySet:
+        """Those in the group of that name; none where ``user`` may not see the group."""
+        members = Host.groups.through.objects.filter(
+            hostgroup__in=visible_groups(user).filter(name=name)
+        )
+        return self.filter(pk__in=members.values("host_id"))
+
+    def with_groups(self, user: AbstractBaseUser | AnonymousUser) -> HostQuerySet:
+        """Each with those of its groups that ``user`` may know of as ``groups.all()``."""
+        return self.prefetch_related(models.Prefetch("groups", visible_groups(user)))
+
     def kept(self) -> HostQuerySet:
         """Hosts that were not removed."""
         return self.filter(removed_at=None)
+
+    def readable(self) -> HostQuerySet:
+        """Hosts that were not removed, and removed ones as long as their history is kept."""
+        kept_since = timezone.now() - dt.timedelta(days=settings.RETENTION_DAYS)
+        return self.filter(Q(removed_at=None) | Q(removed_at__gte=kept_since))
 
 
 class Host(models.Model):
@@ -247,6 +284,12 @@ class Host(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def history_until(self) -> dt.datetime | None:
+        """When nothing is left of a removed host's history; None where it was not removed."""
+        kept = dt.timedelta(days=settings.RETENTION_DAYS)
+        return None if self.removed_at is None else self.removed_at + kept
 
     def clean(self) -> None:
         """Bring the address into its one spelling."""

@@ -19,12 +19,36 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 DISPATCH_EVERY_S = 2.0
+NAMES_EVERY_S = 15.0
+ROLL_UP_EVERY_S = 60.0
+REPORTS_EVERY_S = 60.0
+HUNT_EVERY_S = 60.0
 app.conf.beat_schedule = {
     "dispatch": {
         "task": "probes.tasks.dispatch",
         "schedule": DISPATCH_EVERY_S,
         "kwargs": {"by_beat": True},
         "options": {"expires": DISPATCH_EVERY_S * 0.9},
+    },
+    "roll_up": {
+        "task": "probes.tasks.roll_up",
+        "schedule": ROLL_UP_EVERY_S,
+        "options": {"expires": ROLL_UP_EVERY_S * 0.9},
+    },
+    "names": {
+        "task": "probes.tasks.name_addresses",
+        "schedule": NAMES_EVERY_S,
+        "options": {"expires": NAMES_EVERY_S * 0.9},
+    },
+    "reports": {
+        "task": "probes.tasks.send_reports",
+        "schedule": REPORTS_EVERY_S,
+        "options": {"expires": REPORTS_EVERY_S * 0.9},
+    },
+    "hunt": {
+        "task": "probes.tasks.hunt",
+        "schedule": HUNT_EVERY_S,
+        "options": {"expires": HUNT_EVERY_S * 0.9},
     },
     "retention": {
         "task": "probes.tasks.retain",

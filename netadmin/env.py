@@ -8,9 +8,11 @@ number that means nothing, is refused with the name of the setting.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +38,10 @@ class Variable:
 
 
 _TEN_YEARS_DAYS = 3650
+_MAIL_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,30}")
+
+USUAL_PORTS = "21,22,23,25,53,80,110,443,3306,8080"
 
 VARIABLES: tuple[Variable, ...] = (
     Variable("SECRET_KEY", "str", None, "Django's signing key; any long random text.", True, True),
@@ -78,6 +83,12 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "EMAIL_URL", "str", "consolemail://", "smtp+tls://user:password@host:587 for mail.", True
+    ),
+    Variable(
+        "EMAIL_FROM",
+        "str",
+        "",
+        "Sender of mail: an address, or Name <address>. Empty: netadmin@ the host of SITE_URL.",
     ),
     Variable("TIME_ZONE", "str", "UTC", "Zone in which times are shown, such as Asia/Shanghai."),
     Variable("LANGUAGE_CODE", "str", "en", "Default language: en, zh-hans or zh-hant."),
@@ -122,10 +133,45 @@ VARIABLES: tuple[Variable, ...] = (
         most=10_000,
     ),
     Variable(
+        "CONNECT_BACK",
+        "bool",
+        True,
+        "Let operators try from here which listeners of a host answer (a TCP connect, nothing is "
+        "sent).",
+    ),
+    Variable(
+        "REVERSE_DNS",
+        "bool",
+        True,
+        "Ask DNS, in the background, for the names of the addresses that pages show.",
+    ),
+    Variable(
+        "DNS_SERVERS",
+        "list",
+        [],
+        "Whom to ask for those names, as IP addresses with an optional port ([2001:db8::1]:53), "
+        "comma separated. Empty: the servers of this machine.",
+    ),
+    Variable(
+        "COMMON_PORTS",
+        "str",
+        USUAL_PORTS,
+        "Ports that the statistic of common ports begins with, comma separated, at most 50.",
+    ),
+    Variable("PORT_NAMES", "bool", True, "Show the registered names of ports beside them."),
+    Variable(
         "RETENTION_DAYS",
         "int",
         90,
         "Days that closed sockets, snapshots, former network tables and counters are kept.",
+        least=1,
+        most=_TEN_YEARS_DAYS,
+    ),
+    Variable(
+        "ROLLUP_RETENTION_DAYS",
+        "int",
+        730,
+        "Days that charts reach back: their hours and days are kept longer than what they sum up.",
         least=1,
         most=_TEN_YEARS_DAYS,
     ),
@@ -183,6 +229,20 @@ def _whole_number(variable: Variable, text: str) -> int:
     return number
 
 
+def mail_sender(text: str, site_host: str) -> str:
+    """The sender of mail: what EMAIL_FROM says, or an address at the site's host; raises
+    ImproperlyConfigured."""
+    if not text.strip():
+        named = "." in site_host and not site_host.replace(".", "").isdigit()
+        return f"netadmin <netadmin@{site_host if named else 'localhost'}>"
+    address = parseaddr(text.strip())[1]
+    if not text.isprintable() or not _MAIL_ADDRESS.fullmatch(address):
+        raise ImproperlyConfigured(
+            f"EMAIL_FROM must be a mail address or Name <address>, not {text[:100]!r}."
+        )
+    return text.strip()
+
+
 def site_parts(site_url: str) -> tuple[str, str, bool]:
     """Split SITE_URL into (host name, origin for CSRF, is https); raises ImproperlyConfigured."""
     parts = urlsplit(site_url)
@@ -191,3 +251,46 @@ def site_parts(site_url: str) -> tuple[str, str, bool]:
             f"SITE_URL must look like https://netadmin.example.com, not {site_url!r}."
         )
     return parts.hostname, f"{parts.scheme}://{parts.netloc}", parts.scheme == "https"
+
+
+def dns_servers(listed: list[str]) -> list[tuple[str, int]]:
+    """DNS_SERVERS as (address, port); raises ImproperlyConfigured. A name would itself need DNS."""
+    servers = []
+    for text in map(str.strip, listed):
+        address, port = text, "53"
+        bracketed = _BRACKETED.fullmatch(text)
+        if bracketed is not None:
+            address, port = bracketed[1], bracketed[2] or "53"
+        elif text.count(":") == 1:
+            address, _colon, port = text.partition(":")
+        try:
+            plain = str(ipaddress.ip_address(address))
+            number = int(port) if re.fullmatch(r"[0-9]{1,5}", port) else 0
+            if not 1 <= number <= 65535:
+                raise ValueError("no port")
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"DNS_SERVERS lists {text[:100]!r}. Give IP addresses such as 192.0.2.53 or "
+                "[2001:db8::53]:5353."
+            ) from None
+        servers.append((plain, number))
+    return servers
+
+
+def common_ports(text: str) -> tuple[int, ...]:
+    """COMMON_PORTS as numbers, each once, the usual ones where it is empty; raises
+    ImproperlyConfigured."""
+    ports = []
+    for part in map(str.strip, (text.strip() or USUAL_PORTS).split(",")):
+        port = int(part) if re.fullmatch(r"[0-9]{1,5}", part) else 0
+        if not 1 <= port <= 65535:
+            raise ImproperlyConfigured(
+                f"COMMON_PORTS lists {part[:100]!r}. Give ports from 1 to 65535, comma separated."
+            )
+        ports.append(port)
+    if len(ports) > 50:
+        raise ImproperlyConfigured("COMMON_PORTS lists more than 50 ports.")
+    return tuple(dict.fromkeys(ports))
+
+
+_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::([0-9]{1,5}))?")

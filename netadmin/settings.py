@@ -210,7 +210,13 @@ PROBE_TABLES_MINUTES: int = env("PROBE_TABLES_MINUTES")
 PROBE_DEADLINE_S: int = env("PROBE_DEADLINE_S")
 PROBE_MAX_BYTES: int = env("PROBE_MAX_BYTES")
 PROBE_THREADS: int = env("PROBE_THREADS")
+CONNECT_BACK: bool = env("CONNECT_BACK")
+REVERSE_DNS: bool = env("REVERSE_DNS")
+DNS_SERVERS: list[tuple[str, int]] = declared.dns_servers(env("DNS_SERVERS"))
+COMMON_PORTS: tuple[int, ...] = declared.common_ports(env("COMMON_PORTS"))
+PORT_NAMES: bool = env("PORT_NAMES")
 RETENTION_DAYS: int = env("RETENTION_DAYS")
+ROLLUP_RETENTION_DAYS: int = env("ROLLUP_RETENTION_DAYS")
 RAW_RETENTION_DAYS: int = env("RAW_RETENTION_DAYS")
 
 _email: dict[str, Any] = dict(environ.Env.email_url_config(env("EMAIL_URL")))
@@ -221,6 +227,8 @@ EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
 EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
 EMAIL_USE_TLS = bool(_email.get("EMAIL_USE_TLS", False))
 EMAIL_USE_SSL = bool(_email.get("EMAIL_USE_SSL", False))
+EMAIL_TIMEOUT = 30
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = declared.mail_sender(env("EMAIL_FROM"), _site_host)
 
 # --- logs -------------------------------------------------------------------------------------
 LOG_LEVEL: str = env("LOG_LEVEL").upper()

@@ -119,6 +119,14 @@ def port_ranges(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(_port_range(part) for part in parts)
 
 
+def single_ports(text: str) -> tuple[int, ...]:
+    """``22, 80`` as (22, 80): each once, no ranges, at most MOST_RANGES of them."""
+    parts = _listed(text)
+    if len(parts) > MOST_RANGES:
+        raise Invalid(format_lazy(_("Give at most {most} ports."), most=MOST_RANGES))
+    return tuple(dict.fromkeys(whole_number(part, least=1, most=65535) for part in parts))
+
+
 def _listed(text: str) -> list[str]:
     """What stands between commas, which blanks may follow."""
     return re.split(", *", text)

@@ -31,6 +31,9 @@ QUEUE_LEASE_S = 60
 STORE_MARGIN_S = 30
 """Added to the probe's deadline for a running lease: waiting for a thread, parsing, storing."""
 
+LIVE_FAILING_S = 60.0
+"""A host that a live page looks at and that fails is tried again after so long at most."""
+
 PAUSING = frozenset({Code.LOGIN_FAILED, Code.SUDO_REFUSED})
 """Codes after which the login is not tried again until it is edited: retries lock accounts."""
 
@@ -165,6 +168,26 @@ def request_probe(host: Host, by: str) -> Schedule:
     )
     schedule.refresh_from_db()
     return schedule
+
+
+def ask_live(host: Host, *, by: str, every_s: int, until: dt.datetime) -> bool:
+    """Make a host due now for a page that looks at it live, which it is known to be ``until`` then.
+
+    Only where its newest probe is about ``every_s`` old and none is due or under way, so that
+    several pages share their probes; True where it was made due. It is no request: nobody waits for
+    the other tables, and the host's own times stay what they were. A host that fails is asked less
+    and less often, once in LIVE_FAILING_S at most.
+    """
+    schedule, now = ensure_one(host), timezone.now()
+    Schedule.objects.filter(pk=host.pk).update(live_until=until, live_by=by[:150])
+    wait_s = float(every_s)
+    if schedule.failures:
+        wait_s = max(wait_s, min(2.0**schedule.failures, LIVE_FAILING_S))
+    # A little early rather than a whole turn late: the page comes round about each ``every_s``.
+    oldest = now - dt.timedelta(seconds=wait_s - min(wait_s / 2, 0.5))
+    recent = Snapshot.objects.filter(host=host, taken_at__gt=oldest)
+    due = _free(now).filter(~Exists(recent), pk=host.pk, next_probe_at__gt=now)
+    return due.update(next_probe_at=now) == 1
 
 
 def progress(schedule: Schedule) -> Literal["idle", "queued", "running"]:

@@ -12,8 +12,12 @@ from celery import shared_task
 from django.conf import settings
 from django.core.management import call_command
 
-from probes import health, schedule, work
-from probes.history import retention
+from probes import connect_back as connecting
+from probes import health, names, schedule, work
+from probes.history import retention, rollups
+from probes.hunts import alert_mail
+from probes.hunts import running as hunting
+from probes.reports import sending as mailed_reports
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +51,46 @@ def probe_batch(host_ids: list[int], token: str, lane: schedule.Lane) -> int:
 
 
 @shared_task
+def roll_up() -> int:
+    """Sum up the quarters of an hour that are finished, for charts; returns how many hosts."""
+    return rollups.roll_up(dt.datetime.now(tz=dt.UTC))
+
+
+@shared_task
+def send_reports() -> int:
+    """Mail the reports that are due, and try again what failed; returns how many were begun."""
+    return mailed_reports.send_due()
+
+
+@shared_task
 def retain() -> None:
     """Delete what is older than its retention, in small steps, and what has expired."""
     logger.info("retention: %s", retention.prune(dt.datetime.now(tz=dt.UTC)))
     health.forget_gone_nodes()
     call_command("clearsessions")
+
+
+@shared_task
+def connect_back(host_id: int) -> int:
+    """Try the listeners of a host that somebody asked for; returns how many were tried."""
+    return connecting.run(host_id)
+
+
+@shared_task
+def name_addresses() -> int:
+    """Ask DNS for names that pages want; returns how many were asked for."""
+    return names.ask_wanted()
+
+
+@shared_task
+def hunt() -> None:
+    """Let saved hunts look at what is new, and mail what they found."""
+    try:
+        ran = hunting.run()
+        if ran.hits or ran.failed:
+            logger.info("hunts: %s", ran)
+    finally:
+        alert_mail.send()
 
 
 def _send(lane: schedule.Lane, *, limit: int) -> int:

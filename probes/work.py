@@ -21,7 +21,7 @@ from hosts import keys, secrets
 from hosts.models import Host, JumpLoop, MissingCredential
 from hosts.target import Target
 from probes import runner, schedule
-from probes.history import store, tables
+from probes.history import limits, store, tables
 from probes.models import Snapshot
 from probes.observation import Code, Failure, Observation
 from probes.transports.pool import Pool
@@ -98,6 +98,10 @@ def save(
         tables.save(host, observation)
     except Exception:
         logger.exception("storing the network tables of host %s failed", host.pk)
+    try:
+        limits.save(host, observation)
+    except Exception:
+        logger.exception("storing the limits of host %s failed", host.pk)
     tried = asked_for_tables and bool(observation.command or observation.tables)
     schedule.finish(
         host,

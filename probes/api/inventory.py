@@ -186,7 +186,8 @@ def _one(request: HttpRequest, host: Host) -> dict[str, Any]:
 
 def _shaped(request: HttpRequest, hosts: HostQuerySet, ids: list[int]) -> list[dict[str, Any]]:
     """These of ``hosts``, in the order of ``ids``: the database sorts, in its own way."""
-    by_id = {row.host.pk: row for row in queries.overview(hosts.filter(pk__in=ids), bars=0)}
+    page = hosts.filter(pk__in=ids).with_groups(request.user)
+    by_id = {row.host.pk: row for row in queries.overview(page, bars=0)}
     rows = [by_id[pk] for pk in ids if pk in by_id]
     through = {row.host.jump_host_id for row in rows if row.host.jump_host_id is not None}
     jumps = visible_hosts(request).filter(pk__in=through) if through else Host.objects.none()

@@ -16,7 +16,7 @@ from netadmin import csvfile, envelope
 from netadmin.access.models import Role
 from probes import payloads
 from probes.api.routing import route
-from probes.api.shared import Format, Listed, Span, absent, visible_host
+from probes.api.shared import Format, Listed, Span, absent, readable_host
 from probes.filters import Identifier, Moment
 from probes.history import queries
 from probes.history.queries import network, network_rows
@@ -63,13 +63,13 @@ class Traffic(Span):
     format: Format = "json"
 
 
-@route("GET", Role.VIEWER, query=RouteList, about=visible_host)
+@route("GET", Role.VIEWER, query=RouteList, about=readable_host)
 def routes(request: HttpRequest, host: Host, query: RouteList) -> HttpResponseBase:
     """The routing table of a host, now or at any time; ``ip`` asks which way an address goes."""
     return _listed(host, Table.ROUTES, query, RouteFilter, payloads.ROUTE, payloads.route)
 
 
-@route("GET", Role.VIEWER, query=InterfaceList, about=visible_host)
+@route("GET", Role.VIEWER, query=InterfaceList, about=readable_host)
 def interfaces(request: HttpRequest, host: Host, query: InterfaceList) -> HttpResponseBase:
     """The interfaces of a host with their totals, and packets and bytes per second."""
     return _listed(
@@ -77,7 +77,7 @@ def interfaces(request: HttpRequest, host: Host, query: InterfaceList) -> HttpRe
     )
 
 
-@route("GET", Role.VIEWER, query=ProtocolList, about=visible_host)
+@route("GET", Role.VIEWER, query=ProtocolList, about=readable_host)
 def protocols(request: HttpRequest, host: Host, query: ProtocolList) -> HttpResponseBase:
     """The protocol counters of a host, and their changes per second."""
     return _listed(
@@ -90,7 +90,7 @@ def protocols(request: HttpRequest, host: Host, query: ProtocolList) -> HttpResp
     )
 
 
-@route("GET", Role.VIEWER, query=MulticastList, about=visible_host)
+@route("GET", Role.VIEWER, query=MulticastList, about=readable_host)
 def multicast(request: HttpRequest, host: Host, query: MulticastList) -> HttpResponseBase:
     """The multicast groups that the interfaces of a host have joined."""
     return _listed(
@@ -101,7 +101,7 @@ def multicast(request: HttpRequest, host: Host, query: MulticastList) -> HttpRes
 @route("GET", Role.VIEWER, query=Traffic)
 def traffic(request: HttpRequest, query: Traffic) -> HttpResponseBase:
     """Counters of an interface per second over time, for charts; gaps are null."""
-    host = visible_host(request, query.host)
+    host = readable_host(request, query.host)
     if host is None:
         raise absent("host", _("There is no such host."))
     since, until = query.ends()

@@ -17,7 +17,7 @@ from netadmin.access import audit
 from netadmin.access.models import Role
 from probes import bell, payloads, schedule
 from probes.api.routing import route
-from probes.api.shared import Listed, visible_host, visible_snapshot
+from probes.api.shared import Listed, readable_host, visible_host, visible_snapshot
 from probes.filters import Query, number
 from probes.history import queries, store
 from probes.models import Schedule, Snapshot
@@ -65,7 +65,7 @@ def probe(request: HttpRequest, host: Host, query: ProbeNow) -> HttpResponse:
     )
 
 
-@route("GET", Role.VIEWER, query=SnapshotList, about=visible_host)
+@route("GET", Role.VIEWER, query=SnapshotList, about=readable_host)
 def snapshots(request: HttpRequest, host: Host, query: SnapshotList) -> HttpResponseBase:
     """Probes of a host, newest first."""
     if query.format == "csv":

@@ -19,6 +19,8 @@ from netadmin import envelope
 from probes.api.routing import Refusal
 from probes.filters import Cursor, FilterError, Identifier, Limit, Moment, Query, Seconds
 from probes.history import queries
+from probes.history.queries import moments
+from probes.history.queries.sql import Scope
 from probes.models import Outcome, Snapshot
 
 Format = Literal["json", "csv"]
@@ -98,17 +100,28 @@ def visible_host(request: HttpRequest, pk: int) -> Host | None:
     return visible_hosts(request).filter(pk=pk).first()
 
 
+def readable_host(request: HttpRequest, pk: int) -> Host | None:
+    """A host the caller may see, or one that was removed and whose history is kept.
+
+    For routes that only read what is known of it: a removed host is never acted on.
+    """
+    return Host.objects.readable().visible_to(request.user).filter(pk=pk).first()
+
+
 def visible_snapshot(request: HttpRequest, pk: int) -> Snapshot | None:
-    """A snapshot of one of them."""
-    stored = Snapshot.objects.select_related("host")
-    return stored.filter(pk=pk, host__in=visible_hosts(request)).first()
+    """A snapshot of a host that :func:`readable_host` would give; snapshots are only ever read."""
+    hosts = Host.objects.readable().visible_to(request.user)
+    return Snapshot.objects.select_related("host").filter(pk=pk, host__in=hosts).first()
 
 
-def hosts_of(request: HttpRequest, query: AsksForHosts) -> HostQuerySet:
-    """The visible hosts that ``host`` and ``group`` name; absent ones end the request."""
-    hosts = visible_hosts(request)
+def hosts_of(request: HttpRequest, query: AsksForHosts, *, removed: bool = False) -> HostQuerySet:
+    """The visible hosts that ``host`` and ``group`` name; absent ones end the request.
+
+    With ``removed`` also hosts that are no longer watched, whose history is kept.
+    """
+    hosts = Host.objects.visible_to(request.user) if removed else visible_hosts(request)
     if query.group is not None:
-        hosts = hosts.filter(groups__name=query.group)
+        hosts = hosts.in_group(query.group, request.user)
         if not hosts.exists():
             raise absent("group", _("There is no such host group, or no host in it."))
     if query.host is not None:
@@ -135,11 +148,36 @@ def moment_of(host: Host, query: AsksForTime) -> Snapshot | None:
         return stored
     if query.at is None:
         return None
-    exact = query.at.microsecond != 0
-    stored = queries.snapshot_at(host, query.at if exact else query.at.replace(microsecond=999_999))
+    stored = queries.snapshot_at(host, end_of_second(query.at))
     if stored is None:
         raise absent("at", _("No whole snapshot is kept of that time or before it."))
     return stored
+
+
+def end_of_second(when: dt.datetime) -> dt.datetime:
+    """A time in whole seconds as the end of that second; a more exact one as it is."""
+    return when if when.microsecond else when.replace(microsecond=999_999)
+
+
+class AsksForScope(AsksForHosts, AsksForTime, Protocol):
+    """What :func:`scope_of` reads."""
+
+
+def scope_of(request: HttpRequest, query: AsksForScope) -> tuple[Scope | None, Snapshot | None]:
+    """Whose sockets, and when, that ``host``, ``group``, ``at`` and ``snapshot`` mean.
+
+    Of one host at a past time it is the snapshot beside it, absent where none is kept; of several
+    each is at its own newest whole snapshot by then, and those without one are left out. None
+    where the caller sees no host.
+    """
+    hosts = hosts_of(request, query)
+    if query.host is not None:
+        snapshot = moment_of(hosts.get(), query)
+        return moments.scope(hosts, snapshot=snapshot), snapshot
+    if query.snapshot is not None:
+        raise FilterError("snapshot", _("This is of one host: give host as well."))
+    at = None if query.at is None else end_of_second(query.at)
+    return moments.scope(hosts, at=at), None
 
 
 def absent(field: str, message: str) -> Refusal:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 from pydantic import Field
 
-from hosts.models import Host
+from hosts.models import Host, HostQuerySet
 from netadmin import envelope
 from netadmin.access.models import Role
 from probes import payloads
 from probes.api.routing import route
-from probes.api.shared import At, Listed, Of, hosts_of, moment_of, visible_host
-from probes.filters import PortNumber, Proto, SocketFilter
+from probes.api.shared import At, Listed, Of, end_of_second, hosts_of, moment_of, readable_host
+from probes.filters import FilterError, Moment, PortNumber, Proto, SocketFilter
 from probes.history import queries
+from probes.history.queries import across
 from probes.history.queries.pages import slice_rows
 
 
@@ -30,13 +33,16 @@ class PortList(SocketFilter, At, Listed):
 
 
 class PortLookup(Of, Listed):
-    """Which port, on which hosts."""
+    """Which port, or all of them, on which hosts, when."""
 
-    port: PortNumber
+    port: PortNumber | None = None
     proto: Proto | None = None
+    at: Moment | None = None
+    q: Annotated[str, Field(max_length=100)] = ""
+    """Of all ports, those with this in their number or in the name of a program."""
 
 
-@route("GET", Role.VIEWER, query=ConnectionList, about=visible_host)
+@route("GET", Role.VIEWER, query=ConnectionList, about=readable_host)
 def connections(request: HttpRequest, host: Host, query: ConnectionList) -> HttpResponseBase:
     """The sockets of a host, now or at any time: filtered, sorted, a page at a time."""
     snapshot = moment_of(host, query)
@@ -68,7 +74,7 @@ def connections(request: HttpRequest, host: Host, query: ConnectionList) -> Http
     )
 
 
-@route("GET", Role.VIEWER, query=PortList, about=visible_host)
+@route("GET", Role.VIEWER, query=PortList, about=readable_host)
 def host_ports(request: HttpRequest, host: Host, query: PortList) -> HttpResponseBase:
     """What listens on a host, now or at any time, and which process holds it."""
     snapshot = moment_of(host, query)
@@ -96,14 +102,21 @@ def host_ports(request: HttpRequest, host: Host, query: PortList) -> HttpRespons
 
 @route("GET", Role.VIEWER, query=PortLookup)
 def ports(request: HttpRequest, query: PortLookup) -> HttpResponseBase:
-    """Who holds a port on each host, as of its newest whole snapshot."""
-    rows = queries.port_holders(hosts_of(request, query), query.port, query.proto)
+    """Who holds a port on each host; without ``port`` all ports that are listened on."""
+    if query.port is not None and query.q:
+        raise FilterError("q", _("This goes without port: it is of the list of all ports."))
+    hosts = hosts_of(request, query)
+    at = None if query.at is None else end_of_second(query.at)
+    place = f"{query.proto}:{query.host}:{query.group}:{query.at}"
+    if query.port is None:
+        return _all_ports(query, hosts, at, place)
+    rows = queries.port_holders(hosts, query.port, query.proto, at=at)
     if query.format == "csv":
         columns = ("host", *payloads.PORT)
         return payloads.csv(f"port-{query.port}", columns, map(payloads.port, rows))
     page = slice_rows(
         rows,
-        kind=f"port:{query.port}:{query.proto}:{query.host}:{query.group}",
+        kind=f"port:{query.port}:{place}",
         key=_holder_key,
         cursor=query.cursor,
         limit=query.limit,
@@ -116,6 +129,34 @@ def ports(request: HttpRequest, query: PortLookup) -> HttpResponseBase:
             "next": page.next,
         }
     )
+
+
+def _all_ports(
+    query: PortLookup, hosts: HostQuerySet, at: dt.datetime | None, place: str
+) -> HttpResponseBase:
+    wanted = SocketFilter(proto=query.proto)
+    rows = across.listened_ports(hosts, at=at, filters=wanted, text=query.q)
+    if query.format == "csv":
+        return payloads.csv("ports", payloads.PORT_TOTAL, map(payloads.port_total, rows))
+    page = slice_rows(
+        rows,
+        kind=f"ports:{place}:{query.q}",
+        key=_total_key,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
+    return envelope.answer(
+        {
+            "port": None,
+            "ports": [payloads.port_total(row) for row in page.rows],
+            "total": page.total,
+            "next": page.next,
+        }
+    )
+
+
+def _total_key(row: across.PortTotal) -> list[Any]:
+    return [row.port, row.protocol]
 
 
 def _port_key(row: queries.PortRow) -> list[Any]:

@@ -63,6 +63,7 @@ PATHS: dict[str, str] = {
     "file": '<path d="M6 3h8l5 5v13H6zM14 3v5h5"/>',
     "edit": '<path d="M4 20l1-4.5L16.5 4 20 7.5 8.5 19zM14 6.5l3.5 3.5"/>',
     "key": '<circle cx="8" cy="15" r="4.5"/><path d="M11.2 11.8L20 3M16 7l3 3"/>',
+    "fit": '<path d="M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5"/>',
     "globe": (
         '<circle cx="12" cy="12" r="9"/><path d="M3.5 9h17M3.5 15h17"/>'
         '<ellipse cx="12" cy="12" rx="4" ry="9"/>'

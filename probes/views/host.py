@@ -18,10 +18,11 @@ from django.views.decorators.http import require_safe
 
 from netadmin.access.models import Role
 from netadmin.access.permissions import require
+from probes import names
 from probes.filters import FilterError
 from probes.history import queries
 from probes.models import Snapshot
-from probes.views import hostpage, sockets
+from probes.views import hostpage, sockets, timeline
 from probes.views import moment as moments
 from probes.views.hostpage import with_query
 
@@ -49,7 +50,7 @@ LARGEST_FIRST = frozenset({"recv_queue", "send_queue", "first_seen"})
 @require_safe
 def host(request: HttpRequest, pk: int) -> HttpResponse:
     """The connections tab. For htmx only the table; 204 where it would be the one it has."""
-    shown_host = hostpage.get(request, pk)
+    shown_host = hostpage.get(request, pk, removed=True)
     newest = hostpage.newest_whole(shown_host)
     live = bool(getattr(request, "htmx", False))
     if live and request.GET.get("known") == str(newest.pk if newest else 0):
@@ -62,8 +63,10 @@ def host(request: HttpRequest, pk: int) -> HttpResponse:
     total: int | None = None
     listed: Snapshot | None = None
     at_moment: moments.Moment | None = None
+    by = timeline.BYS[0][0]
     try:
         at_moment = moments.read(shown_host, request.GET, newest=newest)
+        by = timeline.read(request)
         wanted = sockets.read(request)
         if at_moment.snapshot is not None:
             page = queries.connections(
@@ -86,16 +89,19 @@ def host(request: HttpRequest, pk: int) -> HttpResponse:
     context |= {
         "problem": problem,
         "rows": sockets.shaped(request, rows),
+        "hints": names.hints(row.foreign_ip for row in rows),
         "total": total,
         "states": sockets.states(request, at_moment.snapshot),
         "columns": columns(request),
         "listed": listed,
-        "live": not at_moment.past and cursor is None,
+        "live": not at_moment.past and cursor is None and shown_host.removed_at is None,
         "first_page_url": with_query(request) if cursor else "",
         "next_url": with_query(request) + f"&cursor={following}" if following else "",
         "csv_url": _csv_url(request, shown_host.pk, at_moment),
         "waiting_hint": _("The first whole probe of this host will fill this table."),
     }
+    if not live:
+        context["chart"] = timeline.context(request, shown_host, at_moment, by)
     template = "probes/_connections.html" if live else "probes/host.html"
     return render(request, template, context, status=400 if problem else 200)
 

@@ -1,12 +1,12 @@
 """The other tabs of a host: its ports, peers, states and probes.
 
-Place in the data's way: shapes ``queries.ports``, ``top_ips``, ``timeline`` and ``snapshots``.
+Place in the data's way: shapes ``queries.ports``, ``queries.statistics`` and ``snapshots``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
@@ -22,14 +21,17 @@ from django.views.decorators.http import require_safe
 from hosts.models import Host
 from netadmin.access.models import Role
 from netadmin.access.permissions import require
-from probes import payloads
+from probes import names, payloads
 from probes.filters import FilterError, SocketFilter, parse
 from probes.history import queries
+from probes.history.queries import exposure as ledger
+from probes.history.queries import sql, statistics
 from probes.models import Outcome, Snapshot
 from probes.observation import EXPLANATIONS, Code
-from probes.views import hostpage
+from probes.views import charts, hostpage, reach
 from probes.views import moment as moments
 from probes.views.hostpage import with_query
+from probes.wording.exposure import REACHES
 
 PORTS_PER_PAGE = 200
 PROBES_PER_PAGE = 50
@@ -43,20 +45,26 @@ SCOPES = (
     ("private", gettext_lazy("private")),
     ("loopback", gettext_lazy("loopback")),
 )
-SPANS = (
-    ("3600", gettext_lazy("1 hour")),
-    ("21600", gettext_lazy("6 hours")),
-    ("86400", gettext_lazy("24 hours")),
-    ("604800", gettext_lazy("7 days")),
-    ("2592000", gettext_lazy("30 days")),
+BYS = (
+    ("state", gettext_lazy("States")),
+    ("total", gettext_lazy("Sockets")),
+    ("listeners", gettext_lazy("Listeners")),
+    ("changes", gettext_lazy("Changes")),
 )
+"""What the chart of the states may show."""
+SERIES_WORDS = {
+    "total": gettext_lazy("sockets"),
+    "listeners": gettext_lazy("listeners"),
+    "opened": gettext_lazy("opened"),
+    "closed": gettext_lazy("closed"),
+}
 
 
 @require(Role.VIEWER)
 @require_safe
 def ports(request: HttpRequest, pk: int) -> HttpResponseBase:
     """What listens on the host and which process holds it; ``format=csv`` too."""
-    host = hostpage.get(request, pk)
+    host = hostpage.get(request, pk, removed=True)
     context, problem = _at_a_moment(request, host, tab="host_ports")
     rows: list[queries.PortRow] = []
     text = request.GET.get("q", "").strip().casefold()[:100]
@@ -72,9 +80,22 @@ def ports(request: HttpRequest, pk: int) -> HttpResponseBase:
     if problem is None and request.GET.get("format") == "csv":
         return payloads.csv(f"ports-{host.pk}", payloads.PORT, map(payloads.port, found))
     page = Paginator(found, PORTS_PER_PAGE).get_page(request.GET.get("page"))
+    past = bool(request.GET.get("at"))
+    context |= reach.context(host, past=past)
+    tried = ledger.Tried.of_host(host) if context["reach"] and found else None
+    results = {
+        row.key: tried.at(host.pk, row.protocol, row.local_ip, row.local_port)
+        for row in found
+        if tried is not None
+    }
     context |= {
         "csv_url": with_query(request, format="csv") if found else "",
-        "rows": page,
+        "rows": [
+            (row, REACHES[result.result] if result else None, result)
+            for row in page
+            for result in (results.get(row.key),)
+        ],
+        "reach_tallies": reach.tallies(results.values()),
         "page": page,
         "scopes": scopes,
         "filtered": bool(text or scope),
@@ -91,25 +112,19 @@ def ports(request: HttpRequest, pk: int) -> HttpResponseBase:
 @require_safe
 def peers(request: HttpRequest, pk: int) -> HttpResponse:
     """The remote addresses with most connections."""
-    host = hostpage.get(request, pk)
+    host = hostpage.get(request, pk, removed=True)
     context, problem = _at_a_moment(request, host, tab="host_peers")
     rows: list[queries.IpRow] = []
     scope, limit = request.GET.get("scope", "all"), request.GET.get("limit", "20")
     try:
         _one_of("scope", scope, [name for name, _label in SCOPES])
         _one_of("limit", limit, PEER_LIMITS)
-        wanted = parse(SocketFilter, request.GET, ignore=("at", "scope", "limit", "cursor"))
+        wanted = parse(SocketFilter, request.GET, ignore=("at", "span", "scope", "limit", "cursor"))
         if problem is None and context["shown"] is not None:
-            rows = queries.top_ips(
-                Host.objects.filter(pk=host.pk),
-                snapshot=context["shown"],
-                filters=wanted,
-                limit=int(limit),
-                scope=cast(Literal["all", "external", "private"], scope),
+            rows = statistics.remote_ips(
+                sql.of_host(host, context["shown"]), filters=wanted, limit=int(limit), where=scope
             )
-    except (FilterError, ValueError) as error:
-        if not isinstance(error, FilterError):
-            raise
+    except FilterError as error:
         problem = error
     totals: dict[str, int] = {}
     for row in rows:
@@ -132,6 +147,7 @@ def peers(request: HttpRequest, pk: int) -> HttpResponse:
             for row in rows
         ],
         "most": most,
+        "hints": names.hints(row.ip for row in rows),
         "state_columns": columns,
         "has_other": sum(row.total for row in rows) > sum(totals[state] for state in columns),
         "scopes": SCOPES,
@@ -147,40 +163,45 @@ def peers(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def states(request: HttpRequest, pk: int) -> HttpResponse:
     """How many sockets are in which state, and how that went over time."""
-    host = hostpage.get(request, pk)
+    host = hostpage.get(request, pk, removed=True)
     context, problem = _at_a_moment(request, host, tab="host_states")
-    span = request.GET.get("span", "21600")
+    by = request.GET.get("by", "") or "state"
     try:
-        _one_of("span", span, [name for name, _label in SPANS])
+        _one_of("by", by, [name for name, _label in BYS])
     except FilterError as error:
-        problem, span = error, "21600"
+        problem, by = error, "state"
     shown = context["shown"]
-    counts = (
-        sorted(queries.states(host, shown).items(), key=lambda item: (-item[1], item[0]))
-        if shown is not None
-        else []
+    chart = charts.context(
+        request,
+        url=f"{reverse('api-statistics-timeline')}?{urlencode({'host': host.pk, 'by': by})}",
+        at_url=with_query(request, at=None),
+        until=shown.taken_at if shown is not None and context["moment"].past else None,
+        choices=[(label, with_query(request, by=name), name == by) for name, label in BYS],
+        words=SERIES_WORDS,
     )
+    counts = [] if shown is None else statistics.states(sql.of_host(host, shown))
+    stateless = next((row.sockets for row in counts if row.state is None), 0)
     context |= {
-        "problem": problem,
+        "problem": problem or chart["problem"],
+        "chart": chart,
         "rows": [
-            (state, number, _connections_url(request, host, state=state))
-            for state, number in counts
+            (row.state, row.sockets, _connections_url(request, host, state=row.state))
+            for row in counts
+            if row.state is not None
         ],
-        "stateless": shown.sockets - sum(number for _s, number in counts) if shown else 0,
-        "spans": [(name, label, with_query(request, span=name)) for name, label in SPANS],
-        "span": span,
+        "stateless": stateless,
         "protocols": sorted(shown.by_protocol.items(), key=lambda item: -item[1]) if shown else [],
-        "zone": timezone.get_current_timezone_name(),
-        "timeline_url": reverse("api-statistics-timeline"),
     }
-    return render(request, "probes/host_states.html", context, status=400 if problem else 200)
+    return render(
+        request, "probes/host_states.html", context, status=400 if context["problem"] else 200
+    )
 
 
 @require(Role.VIEWER)
 @require_safe
 def probes(request: HttpRequest, pk: int) -> HttpResponse:
     """Every probe of the host, newest first: outcome, duration, what changed."""
-    host = hostpage.get(request, pk)
+    host = hostpage.get(request, pk, removed=True)
     context = hostpage.context(request, host, tab="host_probes")
     outcome = request.GET.get("outcome", "")
     problem: FilterError | None = None

@@ -5,6 +5,7 @@ Place in the data's way: shapes what ``probes.status`` and the schedule say for 
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,12 @@ from netadmin.access.models import Role
 from netadmin.access.permissions import request_role
 from probes import schedule as schedules
 from probes import status as statuses
+from probes.history.queries import trouble
 from probes.models import Schedule, Snapshot
 from probes.observation import Code
 from probes.status import Status
 from probes.views import moment as moments
+from probes.views import spans
 from probes.views.moment import Moment
 
 TABS = (
@@ -32,6 +35,8 @@ TABS = (
     ("host_peers", gettext_lazy("Peers")),
     ("host_states", gettext_lazy("States")),
     ("host_network", gettext_lazy("Network")),
+    ("host_history", gettext_lazy("History")),
+    ("host_diff", gettext_lazy("Diff")),
     ("host_probes", gettext_lazy("Probes")),
 )
 
@@ -69,9 +74,14 @@ class Tab:
     count: int | None
 
 
-def get(request: HttpRequest, pk: int) -> Host:
-    """The host, if the user may see it; raises Http404 alike for absent, removed and foreign."""
-    visible = Host.objects.kept().visible_to(request.user)
+def get(request: HttpRequest, pk: int, *, removed: bool = False) -> Host:
+    """The host, if the user may see it; raises Http404 alike for absent, removed and foreign.
+
+    With ``removed``, for pages that only read, also one that is no longer watched and whose history
+    is kept.
+    """
+    hosts = Host.objects.readable() if removed else Host.objects.kept()
+    visible = hosts.visible_to(request.user)
     return get_object_or_404(
         visible.select_related("schedule__latest", "schedule__latest_whole", "credential"), pk=pk
     )
@@ -137,6 +147,7 @@ def context(request: HttpRequest, host: Host, *, tab: str) -> dict[str, Any]:
         "whole": whole,
         "progress": asked_progress(schedule),
         "since": latest.pk if latest is not None else 0,
+        "suspicions": {} if host.removed_at else trouble.suspicions(whole),
         "tabs": _tabs(request, host, whole),
         "tab": tab,
     }
@@ -145,24 +156,29 @@ def context(request: HttpRequest, host: Host, *, tab: str) -> dict[str, Any]:
 def time_context(request: HttpRequest, host: Host, moment: Moment) -> dict[str, Any]:
     """What ``probes/_time.html`` needs: every link keeps the filters and forgets the cursor."""
 
-    def link(snapshot: Snapshot | None) -> str:
-        return with_query(request, at=moments.stamp(snapshot.taken_at) if snapshot else None)
-
     newest = newest_whole(host)
+
+    def link(when: dt.datetime | None) -> str:
+        return with_query(request, at=moments.stamp(when) if when else None)
+
+    def to(when: dt.datetime) -> str:
+        return link(None if newest and when == newest.taken_at else when)
+
+    shown = moment.snapshot
     return {
         "moment": moment,
-        "shown": moment.snapshot,
+        "shown": shown,
         "previous_url": link(moment.previous) if moment.previous else "",
-        "following_url": (
-            ""
-            if moment.following is None
-            else link(None if newest and moment.following.pk == newest.pk else moment.following)
-        ),
+        "following_url": to(moment.following) if moment.following else "",
         "first_url": link(moment.first) if moment.first else "",
         "now_url": link(None),
         "at_value": moments.field_value(
-            moment.asked or (moment.snapshot.taken_at if moment.snapshot else timezone.now())
+            moment.asked or (shown.taken_at if shown else timezone.now())
         ),
+        "time_spans": [
+            (label, with_query(request, span=name), name == moment.span)
+            for name, label in spans.SPANS
+        ],
         "kept_fields": [
             (name, value)
             for name, values in request.GET.lists()
@@ -171,20 +187,13 @@ def time_context(request: HttpRequest, host: Host, moment: Moment) -> dict[str, 
         ],
         "slider": {
             "base": link(None),
-            "current": next(
-                (
-                    index
-                    for index, point in enumerate(moment.points)
-                    if moment.snapshot is not None and point.pk == moment.snapshot.pk
-                ),
-                0,
-            ),
+            "current": moment.points.index(shown.taken_at) if shown is not None else 0,
             "points": [
                 [
-                    f"{timezone.localtime(point.taken_at):%m-%d %H:%M:%S}",
-                    "" if newest and point.pk == newest.pk else moments.stamp(point.taken_at),
+                    f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S}",
+                    "" if newest and when == newest.taken_at else moments.stamp(when),
                 ]
-                for point in moment.points
+                for when in moment.points
             ],
         },
     }
@@ -206,13 +215,14 @@ def with_query(request: HttpRequest, **changes: str | None) -> str:
 def _tabs(request: HttpRequest, host: Host, whole: Snapshot | None) -> list[Tab]:
     at = request.GET.get("at", "")
     kept = QueryDict(mutable=True)
-    if at:
-        kept["at"] = at
+    for parameter in ("at", "span"):
+        if request.GET.get(parameter):
+            kept[parameter] = request.GET[parameter]
     counts = {
         "host": whole.sockets if whole is not None and not at else None,
         "host_ports": whole.listeners if whole is not None and not at else None,
     }
-    suffix = f"?{kept.urlencode()}" if at else ""
+    suffix = f"?{kept.urlencode()}" if kept else ""
     return [
         Tab(
             name=name,

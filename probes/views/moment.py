@@ -10,17 +10,18 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from hosts.models import Host
 from probes.filters import EARLIEST, LATEST, FilterError
 from probes.history import queries
-from probes.models import Outcome, Snapshot
+from probes.history.queries import walks
+from probes.models import Snapshot
+from probes.views import spans
 
 SLIDER_POINTS = 240
-"""How many whole snapshots the slider spans, half on each side of a moment of the past."""
+"""How many whole snapshots the slider has at most, evenly over its span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,19 @@ class Moment:
     asked: dt.datetime | None
     """UTC time of ``?at=``; None is now."""
     snapshot: Snapshot | None
-    previous: Snapshot | None
-    following: Snapshot | None
-    """The whole snapshots next to it."""
-    points: list[Snapshot]
-    """Whole snapshots around it, oldest first."""
-    first: Snapshot | None
-    """The oldest whole snapshot there is; read only where nothing is known of the time asked."""
+    previous: dt.datetime | None
+    following: dt.datetime | None
+    """When the whole snapshots right next to it were taken."""
+    points: list[dt.datetime]
+    """When whole snapshots evenly over the span were taken, with this one and its neighbours,
+    oldest first."""
+    first: dt.datetime | None
+    """When the oldest whole snapshot was taken; asked only where nothing is known of the time."""
+    span: str
+    """One of spans.SPANS."""
+    since: dt.datetime
+    until: dt.datetime
+    """The ends of the span: of the slider, and of the timeline under it."""
 
     @property
     def past(self) -> bool:
@@ -45,29 +52,33 @@ class Moment:
 
 
 def read(host: Host, query: Mapping[str, str], *, newest: Snapshot | None) -> Moment:
-    """The moment ``query`` asks for; ``newest`` is the newest whole snapshot of ``host``.
+    """The moment ``query`` asks for, with ``at`` and ``span``; ``newest`` is the newest whole
+    snapshot of ``host``.
 
-    Raises FilterError naming ``at``. At most four queries.
+    Raises FilterError naming ``at`` or ``span``. At most four queries, whatever the span.
     """
     asked = parse(query.get("at", ""))
+    span = spans.read(query)
     snapshot = newest if asked is None else queries.snapshot_at(host, asked)
+    when = None if asked is None or snapshot is None else snapshot.taken_at
+    since, until = spans.around(host, span, when, timezone.now())
     if snapshot is None:
-        first = _whole(host).order_by("taken_at").first() if asked is not None else None
-        return Moment(asked, None, None, first, [], first)
-    half = SLIDER_POINTS // 2 if asked is not None else SLIDER_POINTS
-    before = list(_whole(host).filter(taken_at__lt=snapshot.taken_at).order_by("-taken_at")[:half])
-    after = (
-        []
-        if asked is None
-        else list(_whole(host).filter(taken_at__gt=snapshot.taken_at).order_by("taken_at")[:half])
-    )
+        first = walks.first(host) if asked is not None else None
+        points = [] if first is None else [first]
+        return Moment(asked, None, None, first, points, first, span, since, until)
+    previous, following = walks.neighbours(host, snapshot.taken_at)
+    evenly = walks.points(host, since, until, number=SLIDER_POINTS)
+    near = (when for when in (previous, snapshot.taken_at, following) if when is not None)
     return Moment(
         asked=asked,
         snapshot=snapshot,
-        previous=before[0] if before else None,
-        following=after[0] if after else None,
-        points=[*reversed(before), snapshot, *after],
+        previous=previous,
+        following=following,
+        points=sorted({*evenly, *near}),
         first=None,
+        span=span,
+        since=since,
+        until=until,
     )
 
 
@@ -101,8 +112,3 @@ def stamp(when: dt.datetime) -> str:
 def field_value(when: dt.datetime) -> str:
     """A time as ``<input type="datetime-local" step="1">`` wants it, in the site's zone."""
     return timezone.localtime(when).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _whole(host: Host) -> QuerySet[Snapshot]:
-    whole = Snapshot.objects.filter(host=host, outcome=Outcome.OK)
-    return whole.only("pk", "host_id", "taken_at", "sockets", "opened", "closed")

@@ -8,7 +8,6 @@ the page says of when each table is.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,9 +35,8 @@ from probes.observation import Code, Table, table_explanation
 from probes.parsers.lines import visible
 from probes.parsers.records import Route
 from probes.table_filters import RouteFilter, TableFilter
-from probes.views import hostpage
+from probes.views import charts, hostpage
 from probes.views import moment as moments
-from probes.views.host_tabs import SPANS
 from probes.views.hostpage import with_query
 from probes.views.network_pages import (
     PAGES,
@@ -88,7 +86,7 @@ class _Moment:
 @require_safe
 def tables(request: HttpRequest, pk: int) -> HttpResponse:
     """One of the other tables of a host, ``?table=``: filtered, sorted, as of any time."""
-    host = hostpage.get(request, pk)
+    host = hostpage.get(request, pk, removed=True)
     problem: FilterError | None = None
     table, asked = Table.ROUTES, None
     try:
@@ -142,7 +140,7 @@ def tables(request: HttpRequest, pk: int) -> HttpResponse:
         context |= _routes(list(shown), best=rows[0] if asks_way and rows else None)
     elif table is Table.INTERFACES:
         try:
-            context |= _chart(request, reading)
+            context |= _chart(request, host, reading)
         except FilterError as error:
             context["problem"] = error
         context["rows"] = [
@@ -330,27 +328,41 @@ def _csv_url(
     return f"{reverse(page.api, args=[host.pk])}?{urlencode(query)}"
 
 
-def _chart(request: HttpRequest, reading: queries.Reading[queries.InterfaceRow]) -> dict[str, Any]:
+def _chart(
+    request: HttpRequest, host: Host, reading: queries.Reading[queries.InterfaceRow]
+) -> dict[str, Any]:
     """The chart of one interface: the one asked for, or the one with most traffic."""
     by = _choice(request, "by", TRAFFIC, usual="bytes")
-    span = _choice(request, "span", [name for name, _label in SPANS], usual="86400")
     names = {row.interface.name for row in reading.rows}
     chosen = request.GET.get("chart", "")
-    return {
-        "chart": chosen if chosen in names else _busiest(reading.rows),
-        "by": by,
-        "unit": TRAFFIC[by][1],
-        "words": json.dumps(
-            {name: str(word) for name, word in TRAFFIC_WORDS.items()}, ensure_ascii=False
-        ),
-        "chart_url": reverse("api-statistics-interfaces"),
-        "bys": [
-            (name, label, with_query(request, by=name)) for name, (label, _unit) in TRAFFIC.items()
+    shown = chosen if chosen in names else _busiest(reading.rows)
+    if not shown:
+        return {}
+    query = {"host": host.pk, "interface": shown, "by": by}
+    chart = charts.context(
+        request,
+        url=f"{reverse('api-statistics-interfaces')}?{urlencode(query)}",
+        title=_("%(name)s over time") % {"name": shown},
+        usual_span="86400",
+        until=reading.taken_at if request.GET.get("at") else None,
+        choices=[
+            (label, with_query(request, by=name), name == by)
+            for name, (label, _unit) in TRAFFIC.items()
         ],
-        "spans": [(name, label, with_query(request, span=name)) for name, label in SPANS],
-        "span": span,
-        "zone": timezone.get_current_timezone_name(),
-    }
+        unit=TRAFFIC[by][1],
+        words=TRAFFIC_WORDS,
+        empty=_(
+            "Nothing to draw yet: the chart needs three samples of this interface, or the host "
+            "tells no such counters."
+        ),
+        note=_(
+            "Per second, as the mean since the sample before. A gap is a time without samples, or "
+            "a counter that went back: a restart, for instance."
+        ),
+    )
+    if chart["problem"] is not None:
+        raise chart["problem"]
+    return {"chart": chart}
 
 
 def _choice(request: HttpRequest, name: str, allowed: Collection[str], *, usual: str) -> str:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from hosts.models import Host, HostGroup
+from hosts.models import Host, visible_groups
 from netadmin import csvfile
 from netadmin.access.models import Role
 from netadmin.access.permissions import require
@@ -86,8 +86,8 @@ class Problem:
 @require_safe
 def overview(request: HttpRequest) -> HttpResponseBase:
     """The overview; for htmx only its live part; ``format=csv`` gives all filtered rows."""
-    visible = Host.objects.kept().visible_to(request.user)
-    groups = HostGroup.objects.filter(hosts__in=visible).distinct()
+    visible = Host.objects.kept().visible_to(request.user).with_groups(request.user)
+    groups = visible_groups(request.user).filter(hosts__in=visible).distinct()
     problem: FilterError | None = None
     rows: list[HostRow] = []
     shown: list[HostRow] = []
@@ -136,8 +136,9 @@ def _narrowed(visible: Any, request: HttpRequest) -> Any:
     if group:
         if not (group.isascii() and group.isdigit() and len(group) < 10):
             raise FilterError("group", _("Choose a group of the list."))
+        known = visible_groups(request.user).filter(pk=int(group))
         visible = visible.filter(
-            pk__in=Host.groups.through.objects.filter(hostgroup_id=int(group)).values("host_id")
+            pk__in=Host.groups.through.objects.filter(hostgroup__in=known).values("host_id")
         )
     return visible
 

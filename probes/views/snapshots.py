@@ -82,7 +82,7 @@ def raw(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _get(request: HttpRequest, pk: int) -> Snapshot:
-    hosts = Host.objects.kept().visible_to(request.user)
+    hosts = Host.objects.readable().visible_to(request.user)
     return get_object_or_404(Snapshot.objects.select_related("host"), pk=pk, host__in=hosts)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
@@ -93,7 +94,7 @@ FIELDS = (
     ),
 )
 NAMES = tuple(field.name for field in FIELDS)
-PAGE_PARAMETERS = ("at", "sort", "cursor", "known")
+PAGE_PARAMETERS = ("at", "span", "by", "sort", "cursor", "known")
 """What a page's query holds besides filters."""
 
 
@@ -169,6 +170,7 @@ def states(request: HttpRequest, snapshot: Snapshot | None) -> list[dict[str, An
 def shaped(request: HttpRequest, rows: Iterable[SocketRow]) -> list[dict[str, Any]]:
     """Rows for the template, with a link on whatever narrows the list or looks elsewhere."""
     ports_url = reverse("ports")
+    at = {"at": when} if (when := request.GET.get("at", "").strip()) else {}
     port_title = _("Who holds this port, on all hosts")
     by_ip: dict[str, str] = {}
     by_program: dict[str, str] = {}
@@ -187,7 +189,11 @@ def shaped(request: HttpRequest, rows: Iterable[SocketRow]) -> list[dict[str, An
                 "protocol": row.protocol,
                 "local_ip": row.local_ip,
                 "local_port": row.local_port,
-                "local_port_url": f"{ports_url}?port={row.local_port}" if row.local_port else "",
+                "local_port_url": (
+                    f"{ports_url}?{urlencode({'port': row.local_port} | at)}"
+                    if row.local_port
+                    else ""
+                ),
                 "port_title": port_title,
                 "local_cut": bool(row.flags & Flag.LOCAL_TRUNCATED),
                 "foreign_ip": row.foreign_ip,
@@ -201,6 +207,9 @@ def shaped(request: HttpRequest, rows: Iterable[SocketRow]) -> list[dict[str, An
                 ),
                 "foreign_port_title": _("Only this remote port"),
                 "has_peer": has_peer,
+                # The other side's port is chance, and its name would mean nothing.
+                "local_service_port": row.local_port if row.direction != "out" else None,
+                "foreign_service_port": row.foreign_port if row.direction == "out" else None,
                 "state": row.state,
                 "pid": row.pid,
                 "program": row.program,

@@ -22,13 +22,13 @@ from probes.history.queries import (
     CounterRow,
     HostRow,
     InterfaceRow,
-    IpRow,
     PortRow,
     Reading,
     Series,
     SocketRow,
     Traffic,
 )
+from probes.history.queries.across import PortTotal
 from probes.models import Schedule, Snapshot, TableStatus
 from probes.observation import EXPLANATIONS, Code, table_explanation
 from probes.parsers.records import INTERFACE_COUNTERS, Interface, Membership, Route
@@ -63,8 +63,7 @@ PORT: Final = (
     "connections",
     "copies",
 )
-IP: Final = ("ip", "scope", "total", "by_state", "local_ports")
-STATE: Final = ("state", "sockets")
+PORT_TOTAL: Final = ("port", "protocol", "hosts", "listeners", "programs", "more_programs")
 ROUTE: Final = Route._fields
 INTERFACE: Final = (*Interface._fields, *(f"{name}_per_s" for name in INTERFACE_COUNTERS))
 PROTOCOL_COUNTER: Final = ("protocol", "counter", "value", "per_second")
@@ -130,22 +129,9 @@ def port(row: PortRow) -> dict[str, Any]:
     return listed if row.host is None else {"host": host_name(row.host), **listed}
 
 
-def ip(row: IpRow) -> dict[str, Any]:
-    """A remote address with its connections."""
-    return {
-        "ip": row.ip,
-        "scope": row.scope,
-        "total": row.total,
-        "by_state": row.by_state,
-        "local_ports": [
-            {"port": number, "connections": count} for number, count in row.local_ports
-        ],
-    }
-
-
-def states(totals: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Sockets by state, in the order given."""
-    return [{"state": state, "sockets": count} for state, count in totals.items()]
+def port_total(row: PortTotal) -> dict[str, Any]:
+    """A port over several hosts."""
+    return {name: getattr(row, name) for name in PORT_TOTAL}
 
 
 def timeline(series: Series) -> dict[str, Any]:
@@ -153,6 +139,7 @@ def timeline(series: Series) -> dict[str, Any]:
     return {
         "times": series.times,
         "series": series.series,
+        "most": series.most,
         "failed": [[at, code] for at, code in series.failed],
         "step_s": series.step_s,
     }

@@ -1,0 +1,147 @@
+"""Sightings, hunts and alerts as JSON and CSV.
+
+Place in the data's way: as ``probes.payloads``, whose rows these extend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from probes import payloads
+from probes.history.queries.sightings import SeenRow, Sighting
+from probes.indicators import Indicator, Reading
+from probes.models import Alert, Hunt
+
+SIGHTING: Final = (
+    "indicator",
+    "kind",
+    "host",
+    "removed_at",
+    "first_seen",
+    "last_seen",
+    "intervals",
+    "still_there",
+    "states",
+    "directions",
+    "local_ports",
+    "remote_ports",
+    "programs",
+)
+SEEN_ROW: Final = ("indicator", "host", "removed_at", *payloads.CONNECTION_HISTORY)
+ALERT: Final = (
+    "id",
+    "kind",
+    "subject",
+    "hunt",
+    "host",
+    "opened_at",
+    "newest_at",
+    "hits",
+    "acknowledged_at",
+    "acknowledged_by",
+    "mailed_at",
+    "evidence",
+)
+HUNT: Final = (
+    "id",
+    "name",
+    "owner",
+    "indicators",
+    "enabled",
+    "resting",
+    "mail_to",
+    "created_at",
+    "checked_at",
+    "open_alerts",
+)
+
+
+def sighting(row: Sighting) -> dict[str, Any]:
+    """An indicator on a host."""
+    return {
+        "indicator": row.indicator.text,
+        "kind": row.indicator.kind,
+        "host": payloads.host_name(row.host),
+        "removed_at": payloads.time(row.host.removed_at),
+        "first_seen": payloads.time(row.first_seen),
+        "last_seen": payloads.time(row.last_seen),
+        "intervals": row.intervals,
+        "still_there": row.still_there,
+        "states": list(row.states),
+        "directions": list(row.directions),
+        "local_ports": list(row.local_ports),
+        "remote_ports": list(row.remote_ports),
+        "programs": list(row.programs),
+    }
+
+
+def seen_row(row: SeenRow) -> dict[str, Any]:
+    """An interval with the indicators it fits."""
+    return {
+        "indicator": row.indicator_texts,
+        "host": payloads.host_name(row.host),
+        "removed_at": payloads.time(row.host.removed_at),
+        **payloads.connection(row.socket),
+    }
+
+
+def evidence(row: SeenRow) -> dict[str, Any]:
+    """The same as an alert keeps it, which knows its host."""
+    return {"indicator": row.indicator_texts, **payloads.connection(row.socket)}
+
+
+def reading(of: Reading) -> dict[str, Any]:
+    """What a list was understood as."""
+    return {
+        "indicators": [indicator(each) for each in of.indicators],
+        "rejected": [
+            {"line": row.line, "text": row.text, "reason": str(row.reason)} for row in of.rejected
+        ],
+        "repeated": of.repeated,
+        "lines": of.lines,
+    }
+
+
+def covered(of: Mapping[Indicator, Indicator]) -> list[dict[str, Any]]:
+    """Networks that were looked for as a part of a wider one."""
+    return [{"indicator": each.text, "by": wider.text} for each, wider in of.items()]
+
+
+def indicator(of: Indicator) -> dict[str, Any]:
+    """One thing that was looked for."""
+    return {"indicator": of.text, "kind": of.kind}
+
+
+def alert(row: Alert) -> dict[str, Any]:
+    """An alert with its evidence; its host and hunt are loaded."""
+    return {
+        "id": row.pk,
+        "kind": row.kind,
+        "subject": row.subject,
+        "hunt": None if row.hunt is None else {"id": row.hunt.pk, "name": row.hunt.name},
+        "host": payloads.host_name(row.host),
+        "opened_at": payloads.time(row.opened_at),
+        "newest_at": payloads.time(row.newest_at),
+        "hits": row.hits,
+        "acknowledged_at": payloads.time(row.acknowledged_at),
+        "acknowledged_by": row.acknowledged_by or None,
+        "mailed_at": payloads.time(row.mailed_at),
+        "evidence": row.evidence,
+    }
+
+
+def hunt(row: Hunt, *, open_alerts: int, resting: bool, may_change: bool) -> dict[str, Any]:
+    """A saved hunt. Whom it mails is told to whoever may change it."""
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "owner": row.owner.get_username(),
+        "indicators": row.indicators,
+        "enabled": row.enabled,
+        "resting": resting,
+        "mail_to": row.mail_to.splitlines() if may_change else None,
+        "created_at": payloads.time(row.created_at),
+        "checked_at": payloads.time(row.checked_at),
+        "open_alerts": open_alerts,
+    }
