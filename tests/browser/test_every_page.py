@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from hosts.models import Credential, Host, HostKey
 from netadmin.access import tokens
 from netadmin.access.models import Role, Scope
 from probes.history import store, tables
-from probes.models import Schedule, Snapshot
+from probes.hunts import running as hunting
+from probes.models import Hunt, Schedule, Snapshot
 from probes.observation import Code, Table
 from tests.people import browser_of, person
 from tests.probes.history import tabled
@@ -44,11 +46,36 @@ PAGES = {
     "protocol counters": "/hosts/{host}/network/?table=protocols&hide=zero",
     "a table that failed": "/hosts/{host}/network/?table=multicast",
     "a bad table": "/hosts/{host}/network/?table=moon",
+    "the past": "/hosts/{host}/?at=2026-03-29T00:00:00&span=all&by=changes",
+    "history": "/hosts/{host}/history/?span=all",
+    "diff": "/hosts/{host}/diff/",
+    "compare": "/compare/?a={host}",
+    "live": "/hosts/{host}/live/",
     "probes": "/hosts/{host}/probes/",
     "a probe": "/snapshots/{snapshot}/",
     "ports": "/ports/",
     "one port": "/ports/?port=22",
+    "statistics": "/statistics/",
+    "a statistic of ports": "/statistics/?by=common&host={host}",
+    "search": "/search/?q=22",
+    "search of an address": "/search/?q=10.0.0.9",
+    "hunt": "/hunt/",
+    "what a hunt found": "/hunt/?ip=10.0.0.9",
+    "a list that was hunted": "/hunt/?indicators=port+22+program%3Asshd+evil.example",
+    "saved hunts": "/hunts/",
+    "add a hunt": "/hunts/add/",
+    "alerts": "/alerts/",
+    "exposure": "/exposure/",
+    "exposure of a host": "/exposure/?host={host}&since=1h",
+    "map": "/map/",
+    "findings": "/findings/",
+    "no findings of a kind": "/findings/?kind=flood&host={host}",
     "paste": "/paste/?host={host}",
+    "report": "/report/",
+    "report of a host": "/report/?host={host}",
+    "a bad report": "/report/?limit=7",
+    "mailed reports": "/report/mailings/",
+    "mail a report": "/report/mailings/add/?host={host}",
     "tokens": "/tokens/",
     "audit": "/audit/",
 }
@@ -78,6 +105,13 @@ def opened(page: Page, live_server: Any) -> Page:
         tables.save(host, tabled.seen(minute, *others, tabled.missing(Table.MULTICAST)))
     store.save(dead, failed(1, Code.TIMED_OUT))
     Schedule.objects.filter(host=dead).update(failures=1)
+    Hunt.objects.create(
+        name="botnet",
+        owner=anna,
+        indicators="10.0.0.9 port 22",
+        checked_at=host.created_at - dt.timedelta(days=9999),
+    )
+    hunting.run()
     tokens.create(user=anna, name="nightly report", scope=Scope.READ)
     health.beat("worker@test")
     session = browser_of(anna).cookies["netadmin_session"].value

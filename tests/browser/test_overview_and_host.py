@@ -64,12 +64,12 @@ def test_filters_go_to_the_address_without_what_is_empty(at: At, fleet: Fleet) -
     page.fill("[name=remote_ip]", "203.0.113.0/24")
     page.press("[name=remote_ip]", "Enter")
     expect(page).to_have_url(re.compile(r"/\?remote_ip=203\.0\.113\.0%2F24$"))
-    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator(".table tbody tr")).to_have_count(2)
     page.wait_for_load_state()  # before it, no script hears of a choice
     page.select_option("[name=state]", "TIME_WAIT")
-    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator(".table tbody tr")).to_have_count(1)
     page.click("text=Clear")
-    expect(page.locator("tbody tr")).to_have_count(5)
+    expect(page.locator(".table tbody tr")).to_have_count(5)
     page.go_back()
     expect(page.get_by_label("Remote IP")).to_have_value("203.0.113.0/24")
     expect(page.get_by_label("Remote IP")).to_be_enabled()
@@ -80,14 +80,14 @@ def test_an_address_is_pivoted_on_and_copied_at_a_click(at: At, fleet: Fleet) ->
 
     page = at(f"/hosts/{fleet['web1'].pk}/")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    row = page.locator("tbody tr", has_text="41001")
+    row = page.locator(".table tbody tr", has_text="41001")
     row.hover()
     row.locator("[data-copy]").click()
     expect(page.locator("[data-toast]")).to_have_text("Copied: 203.0.113.9")
     assert page.evaluate("navigator.clipboard.readText()") == "203.0.113.9"
     row.locator("text=203.0.113.9").click()
-    expect(page.locator("tbody tr")).to_have_count(2)
-    page.locator("tbody tr").first.locator("a", has_text=re.compile("^80$")).click()
+    expect(page.locator(".table tbody tr")).to_have_count(2)
+    page.locator(".table tbody tr").first.locator("a", has_text=re.compile("^80$")).click()
     expect(page.locator("h1")).to_have_text("Port 80")
 
 
@@ -95,7 +95,7 @@ def test_time_is_travelled_by_links_slider_and_field(at: At, fleet: Fleet) -> No
     from playwright.sync_api import expect
 
     page = at(f"/hosts/{fleet['web1'].pk}/")
-    rows = page.locator("tbody tr")
+    rows = page.locator(".table tbody tr")
     expect(rows).to_have_count(5)
     page.click("[rel=prev]")
     expect(page.locator(".na-banner-time")).to_contain_text("You look at")
@@ -195,14 +195,14 @@ def test_a_new_probe_shows_without_a_reload(at: At, fleet: Fleet, complaints: li
 
     page = at(f"/hosts/{fleet['web1'].pk}/")
     page.evaluate("window.sameDocument = true")
-    expect(page.locator("tbody tr")).to_have_count(5)
+    expect(page.locator(".table tbody tr")).to_have_count(5)
     probes.seen(fleet["web1"], 1, LISTENER)
     page.evaluate("document.querySelector('[data-live]').dataset.live = '0'")
-    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator(".table tbody tr")).to_have_count(1)
     assert page.evaluate("window.sameDocument")
     at("/")
     page.evaluate("window.sameDocument = true")
-    row = page.locator("tbody tr", has_text="web1")
+    row = page.locator(".table tbody tr", has_text="web1")
     probes.seen(fleet["web1"], 0.5, LISTENER, probes.WEB)
     page.evaluate("document.querySelector('[data-live]').dataset.live = '0'")
     expect(row.locator("td.na-num").nth(1)).to_have_text("2")
@@ -241,13 +241,13 @@ def test_probe_now_shows_progress_and_then_the_new_table(at: At, fleet: Fleet) -
     host = fleet["web1"]
     page = at(f"/hosts/{host.pk}/")
     page.click("text=Probe now")
-    expect(page.locator(".na-actions")).to_contain_text("Waiting for a worker")
+    expect(page.locator(".na-heading .na-actions")).to_contain_text("Waiting for a worker")
     token = schedule.claim_one(host)
     assert token is not None
-    expect(page.locator(".na-actions")).to_contain_text("Probing")
+    expect(page.locator(".na-heading .na-actions")).to_contain_text("Probing")
     schedule.finish(host, token, probes.seen(host, -1, LISTENER))
-    expect(page.locator("tbody tr")).to_have_count(1)
-    expect(page.locator(".na-actions")).to_contain_text("Probe now")
+    expect(page.locator(".table tbody tr")).to_have_count(1)
+    expect(page.locator(".na-heading .na-actions")).to_contain_text("Probe now")
 
 
 def test_a_session_that_ended_leads_to_the_login(at: At) -> None:
@@ -290,7 +290,7 @@ def test_everything_works_without_a_script(
     page.goto(f"{live_server.url}/hosts/{host.pk}/")
     page.get_by_label("Remote IP").fill("203.0.113.9")
     page.click("button:has-text('Filter')")
-    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator(".table tbody tr")).to_have_count(2)
     page.click("[rel=prev]")
     expect(page.locator(".na-banner-time")).to_contain_text("You look at")
     expect(page.get_by_label("Remote IP")).to_have_value("203.0.113.9")
@@ -298,7 +298,7 @@ def test_everything_works_without_a_script(
     page.click("summary:has-text('More')")
     page.get_by_label("Hide").select_option("listen")
     page.click("button:has-text('Filter')")
-    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator(".table tbody tr")).to_have_count(2)
     page.click("text=Probe now")
     expect(page.locator(".na-banner-success")).to_contain_text("web1 is probed next.")
     assert Schedule.objects.get(host=host).requested_by == "operator"

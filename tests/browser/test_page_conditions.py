@@ -46,7 +46,7 @@ def addresses(fleet: dict[str, Host]) -> list[str]:
         f"/snapshots/{failed.pk}/",
         f"/snapshots/{odd.pk}/",
         "/ports/?port=1",
-        "/go/?q=203.0.113.77",
+        "/search/?q=203.0.113.77",
     ]
 
 

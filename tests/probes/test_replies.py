@@ -86,3 +86,13 @@ def test_a_table_nobody_asked_for_is_none() -> None:
 def test_a_host_that_repeats_the_marker_for_ever_is_not_followed() -> None:
     output = framed("@ table routes ip\n") * 200_000
     assert len(replies.attempts(COMMAND, output)) <= 100
+
+
+def test_the_limits_of_the_kernel_are_told_apart_from_the_tables() -> None:
+    output = framed(
+        SOCKETS + "@ table limits proc\n4096\n@ status 0\n@ table routes ip\nr\n@ status 0\n"
+    )
+    assert replies.limits(COMMAND, output) == b"4096\n"
+    assert [attempt.table for attempt in replies.attempts(COMMAND, output)] == [Table.ROUTES]
+    assert replies.limits(COMMAND, framed(SOCKETS + "@ table limits proc\n40")) == b"40"
+    assert replies.limits(COMMAND, framed(SOCKETS)) == b""

@@ -66,6 +66,7 @@ def give_password(world: World) -> None:
     assert admin is not None
     admin.set_password(PASSWORD)
     admin.save()
+    world.log_in_again("admin")
 
 
 def unused_credential(world: World) -> None:
@@ -110,6 +111,22 @@ def pasted_fields(world: World) -> dict[str, Any]:
     return {"host": world.inside.pk, "text": text, "taken_at": "", "privilege": "root"}
 
 
+def mailing_fields(name: str) -> Callable[[World], dict[str, Any]]:
+    fields = {"name": name, "every": "week", "hour": "7", "language": "en", "enabled": "on"}
+    return lambda world: (
+        fields | {"host": world.inside.pk, "recipients": "ops@example.org\nnet@example.org"}
+    )
+
+
+def hunt_fields(name: str) -> Callable[[World], dict[str, Any]]:
+    fields = {"name": name, "indicators": "203.0.113.9\nport 4444", "enabled": "on"}
+    return lambda _world: fields | {"mail_to": "ops@example.org"}
+
+
+def new_mailing(_world: World) -> dict[str, Any]:
+    return {"name": "new", "every": "month", "recipients": ["ops@example.org"]}
+
+
 DELETE = {"post": "yes"}
 SAMPLES: dict[str, list[Sample]] = {
     "login": [
@@ -143,6 +160,8 @@ SAMPLES: dict[str, list[Sample]] = {
     "credential_edit": [Sample("credential.change", credential_fields(name="inside"))],
     "credential_remove": [Sample("credential.delete", before=unused_credential)],
     "probe_now": [Sample("probe.now")],
+    "host_live_beat": [Sample("live.start")],
+    "host_reach": [Sample("host.reach")],
     "paste_save": [Sample("snapshot.paste", pasted_fields)],
     "connection_test": [Sample("connection.test", host_fields, changes=False)],
     "api-hosts": [
@@ -161,6 +180,29 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample("host.remove", method="DELETE"),
     ],
     "api-host-probe": [Sample("probe.now")],
+    "api-host-reach": [Sample("host.reach")],
+    "hunt_add": [Sample("hunt.add", hunt_fields("new"))],
+    "hunt_edit": [Sample("hunt.change", hunt_fields("renamed"))],
+    "hunt_remove": [Sample("hunt.remove")],
+    "alert_acknowledge": [Sample("alert.acknowledge")],
+    "api-hunts": [
+        Sample("hunt.add", lambda _world: {"name": "new", "indicators": "port 22"}, as_json=True)
+    ],
+    "api-hunt": [
+        Sample("hunt.change", lambda _world: {"enabled": False}, method="PATCH", as_json=True),
+        Sample("hunt.remove", method="DELETE"),
+    ],
+    "api-alert-acknowledge": [Sample("alert.acknowledge")],
+    "report_mailing_add": [Sample("mailing.add", mailing_fields("new"))],
+    "report_mailing_edit": [Sample("mailing.change", mailing_fields("renamed"))],
+    "report_mailing_remove": [Sample("mailing.remove")],
+    "report_mailing_send": [Sample("mailing.send")],
+    "api-report-mailings": [Sample("mailing.add", new_mailing, as_json=True)],
+    "api-report-mailing": [
+        Sample("mailing.change", lambda _world: {"hour": 3}, method="PATCH", as_json=True),
+        Sample("mailing.remove", method="DELETE"),
+    ],
+    "api-report-mailing-send": [Sample("mailing.send")],
     "admin:logout": [Sample("session.logout")],
     "admin:auth_user_add": [Sample("user.add", user_fields)],
     "admin:auth_user_change": [Sample("user.change", changed_user)],
@@ -196,6 +238,8 @@ SAMPLES: dict[str, list[Sample]] = {
 }
 CHANGE_NOTHING = {
     "language",  # sets a cookie
+    "hunt",
+    "api-connections-search",
     "paste",
     "paste_download",
     "api-parse",

@@ -6,13 +6,13 @@ never fails, and what was asked never comes back as markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 from django.contrib import admin
-from django.db import connections, transaction
+from django.db import transaction
 from django.http import HttpResponse, QueryDict
 from django.test import Client
 from django.urls import reverse
@@ -22,12 +22,15 @@ from django.utils.datastructures import MultiValueDict
 from netadmin.access.forms import AuditQuery, TokenQuery
 from netadmin.access.models import Role
 from netadmin.access.routes import BY_NAME, ROUTES, Route, walk
+from probes.connection_map import MapFilter
 from probes.filters import SocketFilter
+from probes.hunt_filters import AlertFilter
 from probes.table_filters import InterfaceFilter, MulticastFilter, ProtocolFilter, RouteFilter
-from probes.views import network, sockets
+from probes.views import diff, exposure, hunt, network, over_time, place, sockets, statistics
 from tests.people import browser_of, person
+from tests.standing import Standing
 from tests.trust.test_pages_are_safe import violations
-from tests.trust.world import World, build
+from tests.trust.world import World, postgresql_as_default
 
 MARKUP = "\"'><script>alert(1)</script> autofocus onfocus=alert(1) y='"
 WRONG = (
@@ -63,15 +66,29 @@ TABLES = {
 FILTERS_OF_TABLES = {name for model in TABLES.values() for name in model.model_fields}
 READ: dict[str, set[str]] = {
     "overview": {"q", "group", "status", "sort", "page", "format"},
-    "jump": {"q"},
-    "ports": {"port", "proto", "q", "page"},
+    "search": {"q"},
+    "hunt": {*hunt.FIELDS, *hunt.PAGE_PARAMETERS},
+    "hunt_add": {"indicators"},
+    "alerts": {*AlertFilter.model_fields, "cursor"},
+    "ports": {"port", "proto", "q", "page", "format", *place.PARAMETERS},
+    "exposure": {*exposure.OWN, *exposure.PAGE_PARAMETERS},
+    "findings": {"host", "group", "at", "kind", "severity", "q", "page", "format"},
+    "map": {*place.PARAMETERS, *MapFilter.model_fields, "sort", "page"},
+    "statistics": {*statistics.OWN, "cursor", *place.PARAMETERS, *SocketFilter.model_fields},
     "paste": {"host"},
+    "report": {"host", "group", "at", "format", "limit"},
+    "report_mailings": {"page", "format"},
+    "report_mailing_add": {"host", "group"},
     "host": {*sockets.NAMES, *sockets.PAGE_PARAMETERS},
-    "host_ports": {"at", "q", "scope", "page", "format"},
-    "host_peers": {"at", "scope", "limit", *SocketFilter.model_fields},
-    "host_states": {"at", "span"},
+    "host_ports": {"at", "span", "q", "scope", "page", "format"},
+    "host_peers": {"at", "span", "scope", "limit", *SocketFilter.model_fields},
+    "host_history": {*sockets.NAMES, *over_time.OWN},
+    "host_diff": {*sockets.NAMES, *diff.OWN},
+    "compare": {"a", "b", "at", "what", "show", "page"},
+    "host_states": {"at", "span", "by"},
+    "host_live": {"every", *SocketFilter.model_fields, "at", "by", "span", "sort"},
     "host_network": {*network.OWN_PARAMETERS, *FILTERS_OF_TABLES},
-    "host_probes": {"at", "outcome", "cursor"},
+    "host_probes": {"at", "span", "outcome", "cursor"},
     "probe_progress": {"compact", "since"},
     "host_list": {"q", "group", "state", "sort", "page", "format"},
     "audit": set(AuditQuery.base_fields),
@@ -94,12 +111,10 @@ FOUND = {entry.name: entry for entry in walk()}
 
 
 @pytest.fixture
-def postgres_site(db: None) -> Iterator[World]:
+def postgres_site(world_in_postgresql: Standing[World], db: None) -> Iterator[World]:
     """A site whose own database is PostgreSQL."""
-    own = connections["default"]
-    connections["default"] = connections["postgres"]
-    yield build()
-    connections["default"] = own
+    with postgresql_as_default():
+        yield world_in_postgresql.taken()
 
 
 on_both_databases = pytest.mark.django_db(databases=["default", "postgres"])
@@ -127,9 +142,10 @@ def complaint(response: HttpResponse, names: set[str], *, allowed: set[int]) -> 
     if not response.headers["Content-Type"].startswith("text/html"):
         return ""
     html = body.decode()
-    found = [line for line in violations(html) if "alert" in line or "on" in line]
-    if found or "<script>alert" in html:
-        return f"came back as markup: {found}"
+    if "alert(1)" in html:  # or nothing of MARKUP came back, and reading the page takes long
+        found = [line for line in violations(html) if "alert" in line or "on" in line]
+        if found or "<script>alert" in html:
+            return f"came back as markup: {found}"
     if code == 400 and names:
         blamed = _blamed(response)
         if not blamed & names:
@@ -147,10 +163,23 @@ def _blamed(response: Any) -> set[str]:
     return set(form.errors) if form is not None else set()
 
 
+def some(values: Sequence[str], page: str, name: str, *, every: int) -> Sequence[str]:
+    """``values``; one in ``every``, other ones on each page, of a filter of sockets, which the
+    page of a host takes all, by the same function as the others."""
+    if page == "host" or name not in SocketFilter.model_fields:
+        return values
+    turn = sorted(READ).index(page) + list(SocketFilter.model_fields).index(name)
+    return values[turn % every :: every]
+
+
 def queries(page: str, name: str) -> Iterator[str]:
-    for value in WRONG:
+    tried = some(WRONG, page, name, every=5)
+    for value in tried:
         yield f"{name}={quote(value)}"
-    if name in FILTERS_OF_TABLES | SocketFilter.model_fields.keys() and page != "host":
+    if tried is not WRONG:
+        yield f"{name}={quote(MARKUP)}"
+        return
+    if name in FILTERS_OF_TABLES and page != "host":
         return  # read there by the same function, value by value
     for raw in RAW:
         yield f"{name}={raw}"
@@ -180,7 +209,7 @@ def test_no_value_of_a_parameter_breaks_a_page_on_postgresql(
     wrong = [
         f"?{parameter}={value!r}: {problem}"
         for parameter in sorted(READ[name])
-        for value in FOR_DATABASES
+        for value in some(FOR_DATABASES, name, parameter, every=len(FOR_DATABASES))
         for problem in problems(postgres_site, name, parameter, f"{parameter}={quote(value)}")
     ]
     assert not wrong, "\n".join(wrong)
@@ -324,7 +353,7 @@ def test_the_table_names_every_parameter_that_a_page_reads(
 
 
 def test_a_page_that_is_for_everybody_sends_nobody_to_another_site(db: None) -> None:
-    person("anna", Role.VIEWER, password="a-long-phrase-for-tests")
+    person("nora", Role.VIEWER, password="a-long-phrase-for-tests")
     for target in (
         "//evil.example/",
         "https://evil.example/",
@@ -334,7 +363,7 @@ def test_a_page_that_is_for_everybody_sends_nobody_to_another_site(db: None) -> 
     ):
         response = browser_of(None).post(
             f"{reverse('login')}?next={quote(target)}",
-            {"username": "anna", "password": "a-long-phrase-for-tests", "next": target},
+            {"username": "nora", "password": "a-long-phrase-for-tests", "next": target},
         )
         assert response.status_code == 302
         assert not urlsplit(response.headers["Location"]).netloc

@@ -198,9 +198,9 @@ def test_an_error_shows_nothing_of_itself(world: World, monkeypatch: pytest.Monk
 
 
 def test_cookies_are_not_for_scripts_or_other_sites(db: None) -> None:
-    person("vera", Role.VIEWER, password=PASSWORD)
+    person("nora", Role.VIEWER, password=PASSWORD)
     client = browser_of(None)
-    client.post(reverse("login"), {"username": "vera", "password": PASSWORD})
+    client.post(reverse("login"), {"username": "nora", "password": PASSWORD})
     client.post(reverse("language"), {"language": "zh-hans"})
     cookies = client.cookies
     assert cookies["netadmin_session"]["httponly"]

@@ -56,19 +56,21 @@ def _paths() -> list[str]:
     from hosts.models import Host
     from netadmin.access.models import APIToken
     from netadmin.access.routes import ROUTES
+    from probes.models import ReportSchedule
 
     paths = []
     for route in ROUTES:
         if "GET" not in route.roles or route.name.startswith("/"):
             continue
-        if route.about in {"", "app", "contenttype", "own token"}:
+        if route.about in {"", "app", "contenttype", "own token", "own mailing"}:
             special: dict[str, list[Any]] = {
                 "": [],
                 "app": ["hosts"],
                 "contenttype": [ContentType.objects.get_for_model(Host).pk, 1],
                 "own token": [APIToken.objects.first()],
             }
-            every = [special[route.about]]
+            mailings = [[row.pk] for row in ReportSchedule.objects.all()]
+            every = mailings if route.about == "own mailing" else [special[route.about]]
         else:
             every = [[row.pk] for row in apps.get_model(route.about)._default_manager.all()[:20]]
         host = Host.objects.first()

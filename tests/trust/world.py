@@ -6,14 +6,17 @@ names kinds.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
+from django.db import connections
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -24,8 +27,11 @@ from netadmin.access import audit, tokens
 from netadmin.access.models import APIToken, Role, Scope
 from netadmin.access.routes import Found, Route
 from probes.history import store
-from probes.models import Schedule
+from probes.history.queries import sightings
+from probes.hunt_filters import HuntQuery
+from probes.models import Alert, Hunt, ReportSchedule, Schedule
 from probes.observation import Observation, Privilege
+from probes.payloads import hunts as hunt_payloads
 from tests.people import browser_of, person
 from tests.servers import free_port
 
@@ -66,6 +72,10 @@ class World:
             client.cookies[name] = morsel.value
         return client
 
+    def log_in_again(self, who: str) -> None:
+        """The next browser of ``who`` begins a session of its own."""
+        self._sessions.pop(who, None)
+
     def path(self, route: Route, found: Found, *, who: str = "admin", hidden: bool = False) -> str:
         """The address of ``route`` for this world's object of the kind it is about."""
         arguments = self._arguments(route.about, who=who, hidden=hidden)
@@ -86,6 +96,12 @@ class World:
         if about == "own token" and not hidden:
             owner = self.people[who] or self.people["viewer"]
             return [APIToken.objects.filter(user=owner).values_list("pk", flat=True)[0]]
+        if about == "probes.hunt" and not hidden:
+            who_owns = self.people[who] or self.people["viewer"]
+            return [Hunt.objects.filter(owner=who_owns).values_list("pk", flat=True)[0]]
+        if about == "own mailing" and not hidden:
+            owner = self.people[who] or self.people["viewer"]
+            return [ReportSchedule.objects.filter(owner=owner).values_list("pk", flat=True)[0]]
         return [(self.hidden if hidden else self.objects)[about].pk]
 
 
@@ -124,12 +140,50 @@ def build() -> World:
     for user in people.values():
         if user is not None:
             tokens.create(user=user, name="own", scope=Scope.READ)
+            _mailing(user, made[0]["hosts.host"])
+            Hunt.objects.create(name=f"of {user}", owner=user, indicators="192.0.2.77")
     for objects in made:
         objects["auth.user"] = people["viewer"]  # type: ignore[assignment]
     inside, outside = made[0]["hosts.host"], made[1]["hosts.host"]
     assert isinstance(inside, Host)
     assert isinstance(outside, Host)
     return World(inside, outside, people, roles, made[0], made[1], texts)
+
+
+def build_with_sessions() -> World:
+    """The same, everybody logged in."""
+    world = build()
+    for who in world.people:
+        world.client(who)
+    return world
+
+
+@contextlib.contextmanager
+def postgresql_as_default() -> Iterator[None]:
+    """A site whose own database is PostgreSQL."""
+    own = connections["default"]
+    connections["default"] = connections["postgres"]
+    try:
+        yield
+    finally:
+        connections["default"] = own
+
+
+def on_postgresql(made: Callable[[], World]) -> Callable[[], World]:
+    """``made``, in the second database."""
+    return postgresql_as_default()(made)
+
+
+def _mailing(owner: User, host: Model) -> ReportSchedule:
+    """Reports of ``host`` are mailed by ``owner``."""
+    return ReportSchedule.objects.create(
+        name="nightly",
+        owner=owner,
+        host_id=host.pk,
+        every="day",
+        recipients="ops@example.org",
+        next_at=timezone.now() + dt.timedelta(hours=1),
+    )
 
 
 def _objects(where: str, group: HostGroup) -> dict[str, Model]:
@@ -163,6 +217,22 @@ def _objects(where: str, group: HostGroup) -> dict[str, Model]:
     Schedule.objects.filter(host=host).update(next_probe_at=now + dt.timedelta(hours=1))
     owner = person(f"owner of {where}", Role.VIEWER)
     token, _text = tokens.create(user=owner, name=where, scope=Scope.READ)
+    hunt = Hunt.objects.create(name=where, owner=owner, indicators="198.51.100.7", checked_at=now)
+    alert = Alert.objects.create(
+        kind="hunt",
+        hunt=hunt,
+        host=host,
+        subject=where,
+        opened_at=now,
+        newest_at=now,
+        hits=1,
+        evidence=[
+            hunt_payloads.evidence(row)
+            for row in sightings.rows(
+                Host.objects.filter(pk=host.pk), HuntQuery(ip="198.51.100.7").sought()
+            ).rows
+        ],
+    )
     attempt = AccessAttempt.objects.create(
         username=where, ip_address="192.0.2.1", failures_since_start=1, attempt_time=now
     )
@@ -175,6 +245,9 @@ def _objects(where: str, group: HostGroup) -> dict[str, Model]:
         "probes.snapshot": snapshot,
         "access.apitoken": token,
         "own token": token,
+        "own mailing": _mailing(owner, host),
+        "probes.hunt": hunt,
+        "probes.alert": alert,
         "access.auditentry": audit.record("host.add", actor="anna", target=host),
         "axes.accessattempt": attempt,
     }

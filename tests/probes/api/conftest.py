@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.probes.api.site import Site
+    from tests.standing import Standing
+
+
+@pytest.fixture(scope="module")
+def standing_site(django_db_setup: None, django_db_blocker: Any) -> Iterator[Standing[Site]]:
+    """Everything, for the tests of a module."""
+    from tests.probes.api.site import build
+    from tests.standing import standing
+
+    yield from standing(build, blocker=django_db_blocker)
 
 
 @pytest.fixture
-def site(db: None) -> Site:
+def site(standing_site: Standing[Site], db: None) -> Site:
     """Everything, in the test's transaction."""
-    from tests.probes.api.site import build
-
-    return build()
+    return standing_site.taken()

@@ -16,14 +16,16 @@ from netadmin.access import tokens
 from netadmin.access.models import Role, Scope
 from probes.api import routing, urls
 from probes.history import store
-from probes.models import Snapshot
+from probes.models import Alert, Hunt, ReachRun, ReportRun, ReportSchedule, Snapshot
 from tests.people import browser_of, person
-from tests.probes.history.played import failed, line, observed, table
+from tests.probes.history.played import at, failed, line, observed, table
 
 ENDPOINTS = [each for each in routing.ENDPOINTS if each.name in {p.name for p in urls.urlpatterns}]
 """Every address of the API; they are registered when its URLs are loaded."""
 
 PASSWORD = "the-stored-pass%word"
+NO_HUNT = 987654320
+MAILING, HIDDEN_MAILING = 987654310, 987654311
 
 FIRST = table(
     line("0.0.0.0:22", "0.0.0.0:*", "LISTEN", "800/sshd"),
@@ -119,13 +121,21 @@ class Site:
     group: HostGroup
     others: HostGroup
     people: dict[str, User]
+    hunt: Hunt
+    """Of whoever called last; the whole team sees it."""
+    alert: Alert
+    hidden_alert: Alert
+    last: str = "operator"
+    """Who called last."""
 
     def session(self, who: str) -> Caller:
         """``who`` in a browser."""
+        self._hand_over(who)
         return Caller(browser_of(self.people[who]))
 
     def token(self, who: str, scope: Scope) -> Caller:
         """A script with a new token of ``who``."""
+        self._hand_over(who)
         _row, text = tokens.create(user=self.people[who], name=f"{who} {scope}", scope=scope)
         return Caller(Client(raise_request_exception=False), text)
 
@@ -133,13 +143,41 @@ class Site:
         """Without session or token."""
         return Caller(browser_of(None))
 
+    def _hand_over(self, who: str) -> None:
+        """The hunt is of whoever calls: nobody else but an administrator may change it. And
+        nothing is under way that an earlier caller asked for."""
+        fields = {"name": self.hunt.name, "indicators": "10.0.0.9", "owner": self.people[who]}
+        Hunt.objects.update_or_create(pk=self.hunt.pk, defaults=fields)
+        ReportRun.objects.all().delete()
+        ReachRun.objects.all().delete()
+        self.last = who
+
     def path(self, name: str, *, hidden: bool = False) -> str:
-        """The address of a route about the host, or a snapshot of it."""
+        """The address of a route about the host, or a snapshot or alert of it, or the hunt."""
+        if name == "api-hunt":
+            return reverse(name, args=[NO_HUNT if hidden else self.hunt.pk])
+        if name.startswith("api-alert-"):
+            return reverse(name, args=[(self.hidden_alert if hidden else self.alert).pk])
+        if name.startswith("api-report-mailing") and name != "api-report-mailings":
+            return reverse(name, args=[self._mailing(hidden=hidden).pk])
         if name.startswith("api-snapshot"):
             return reverse(name, args=[(self.hidden_snapshot if hidden else self.second).pk])
         if name.startswith("api-host") and name != "api-hosts":
             return reverse(name, args=[(self.hidden if hidden else self.host).pk])
         return reverse(name)
+
+    def _mailing(self, *, hidden: bool) -> ReportSchedule:
+        """One of whoever called last, for whom alone it exists; or of somebody else."""
+        fields = {
+            "name": "nightly",
+            "owner": self.people["without a role" if hidden else self.last],
+            "host": self.hidden if hidden else self.host,
+            "every": "day",
+            "recipients": "ops@example.org",
+            "next_at": at(60),
+        }
+        pk = HIDDEN_MAILING if hidden else MAILING
+        return ReportSchedule.objects.update_or_create(pk=pk, defaults=fields)[0]
 
 
 def build() -> Site:
@@ -165,6 +203,25 @@ def build() -> Site:
         "limited admin": person("lisa", Role.ADMIN, groups=[group]),
         "without a role": person("idle"),
     }
+    hunt = Hunt.objects.create(name="botnet", owner=people["operator"], indicators="10.0.0.9")
+    Hunt.objects.create(name="miners", owner=people["admin"], indicators="program:xmrig")
+    alerts = [
+        Alert.objects.create(
+            kind="hunt", hunt=hunt, host=each, subject="botnet", opened_at=at(0), newest_at=at(1)
+        )
+        for each in (host, hidden)
+    ]
     return Site(
-        host, hidden, credential, stored[0], stored[1], stored[2], stored[4], group, others, people
+        host,
+        hidden,
+        credential,
+        stored[0],
+        stored[1],
+        stored[2],
+        stored[4],
+        group,
+        others,
+        people,
+        hunt,
+        *alerts,
     )

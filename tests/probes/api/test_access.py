@@ -10,8 +10,9 @@ from django.http import HttpResponse
 
 from netadmin.access.models import APIToken, AuditEntry, Role, Scope
 from probes.api.routing import Endpoint, Operation
+from probes.models import Hunt
 from tests.people import browser_of
-from tests.probes.api.site import ENDPOINTS, FIRST, Caller, Site, error_of
+from tests.probes.api.site import ENDPOINTS, FIRST, MAILING, Caller, Site, error_of
 
 CASES = [
     pytest.param(endpoint, operation, id=f"{endpoint.name} {operation.method}")
@@ -29,11 +30,26 @@ def ask(site: Site, caller: Caller, endpoint: Endpoint, operation: Operation) ->
     """A request that is right in all but, perhaps, who sends it."""
     query = {
         "api-ports": "?port=22",
-        "api-statistics-timeline": f"?host={site.host.pk}",
+        "api-search": "?q=web",
+        "api-diff": f"?hosts={site.host.pk},{site.hidden.pk}",
+        "api-statistics-trend": "?by=ip",
         "api-statistics-interfaces": f"?host={site.host.pk}&interface=lo",
     }
-    bodies = {"POST": {"name": "added", "address": "192.0.2.9"}, "PATCH": {"notes": "x"}}
-    body = bodies[operation.method] if operation.body else None
+    if endpoint.name == "api-connections-search" and operation.method == "GET":
+        query[endpoint.name] = "?port=22"
+    bodies: dict[str, Any] = {
+        "POST": {"name": "added", "address": "192.0.2.9"},
+        "PATCH": {"notes": "x"},
+        "api-connections-search POST": {"indicators": "10.0.0.9"},
+        "api-hunts POST": {"name": f"hunt {Hunt.objects.count()}", "indicators": "10.0.0.9"},
+        "api-hunt PATCH": {"enabled": False},
+        "api-report-mailings POST": {
+            "name": "new", "every": "day", "recipients": ["ops@example.org"],
+        },
+        "api-report-mailing PATCH": {"enabled": False},
+    }  # fmt: skip
+    body = bodies.get(f"{endpoint.name} {operation.method}", bodies.get(operation.method))
+    body = body if operation.body else None
     path = site.path(endpoint.name) + query.get(endpoint.name, "")
     if operation.text_bytes:
         return caller.call(operation.method, path, FIRST.encode(), content_type="text/plain")
@@ -77,9 +93,14 @@ def test_what_is_outside_ones_groups_is_absent_to_the_letter(
 ) -> None:
     caller = site.session("limited admin")
     hidden = site.path(endpoint.name, hidden=True)
-    missing = site.path(endpoint.name).replace(
-        f"/{(site.second if 'snapshots/<' in endpoint.path else site.host).pk}", "/987654321"
-    )
+    named = {
+        "snapshots/<": site.second.pk,
+        "hunts/<": site.hunt.pk,
+        "alerts/<": site.alert.pk,
+        "report-mailings/<": MAILING,
+    }
+    pk = next((pk for part, pk in named.items() if part in endpoint.path), site.host.pk)
+    missing = site.path(endpoint.name).replace(f"/{pk}", "/987654321")
     for query in ("", "?zzz=1", "?limit=0&format=csv"):
         for body in (None, b"rubbish"):
             outside = caller.call(operation.method, hidden + query, body)
@@ -106,9 +127,20 @@ def test_lists_hold_only_what_is_inside_ones_groups(site: Site) -> None:
     [
         ("/api/v1/ports", {"port": 22}),
         ("/api/v1/statistics/ips", {}),
+        ("/api/v1/statistics/ends", {}),
+        ("/api/v1/statistics/ports", {}),
+        ("/api/v1/statistics/programs", {}),
         ("/api/v1/statistics/states", {}),
+        ("/api/v1/statistics/protocols", {}),
+        ("/api/v1/statistics/common-ports", {}),
+        ("/api/v1/statistics/scopes", {}),
+        ("/api/v1/statistics/connections", {}),
+        ("/api/v1/statistics/traffic", {}),
         ("/api/v1/statistics/timeline", {}),
+        ("/api/v1/statistics/trend", {"by": "ip"}),
         ("/api/v1/hosts/", {}),
+        ("/api/v1/connections/search", {"port": 22}),
+        ("/api/v1/alerts", {}),
     ],
 )
 def test_a_host_or_group_named_from_outside_is_as_absent_as_one_that_is_not(
@@ -123,8 +155,7 @@ def test_a_host_or_group_named_from_outside_is_as_absent_as_one_that_is_not(
 
     assert body(host=site.hidden.pk) == body(host=987654321)
     assert body(host=site.hidden.pk)["error"]["field"] == "host"
-    if "timeline" not in path:
-        assert body(group="others") == body(group="no such group")
+    assert body(group="others") == body(group="no such group")
 
 
 def test_a_token_of_some_groups_sees_those_alone(site: Site) -> None:

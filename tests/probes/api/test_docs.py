@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 from probes import payloads
+from probes.api import reports
 from probes.api.inventory import NewCredential, NewHost
 from probes.api.routing import Endpoint
 from probes.filters import PROTOCOLS, SocketFilter
 from probes.history.queries import SORTS
+from probes.payloads import exposure as exposure_payloads
+from probes.payloads import history as history_payloads
+from probes.payloads import hunts as hunt_payloads
+from probes.payloads import statistics as shapes
 from tests.probes.api.site import ENDPOINTS
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -61,16 +66,21 @@ def test_every_field_of_a_new_host_is_described() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [payloads.CONNECTION_HISTORY, payloads.PORT, payloads.IP, payloads.STATE, payloads.SNAPSHOT,
+    [history_payloads.DIFFERENCE, history_payloads.OVER_TIME, history_payloads.COMPARED,
+     hunt_payloads.SIGHTING, hunt_payloads.SEEN_ROW, hunt_payloads.ALERT, hunt_payloads.HUNT,
+     payloads.CONNECTION_HISTORY, payloads.PORT, payloads.SNAPSHOT,
      payloads.HOST, payloads.ROUTE, payloads.INTERFACE, payloads.PROTOCOL_COUNTER,
-     payloads.MEMBERSHIP],
+     shapes.IP, shapes.END, shapes.LOCAL_PORT, shapes.PROGRAM, shapes.STATE, shapes.PROTOCOL,
+     shapes.COMMON_PORT, shapes.SCOPE, shapes.SOCKET, shapes.BUSY_INTERFACE,
+     payloads.MEMBERSHIP, reports.MAILING, reports.RUN, exposure_payloads.EXPOSURE,
+     exposure_payloads.REACH],
 )  # fmt: skip
 def test_every_name_of_an_answer_is_shown(names: tuple[str, ...]) -> None:
     assert not [name for name in names if f'"{name}"' not in TEXT]
 
 
 def test_every_error_code_is_listed() -> None:
-    sources = (Path(payloads.__file__).parent / "api").glob("*.py")
+    sources = Path(reports.__file__).parent.glob("*.py")
     codes = set()
     for source in sources:
         codes |= set(

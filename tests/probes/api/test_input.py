@@ -43,7 +43,8 @@ WRONG = (
     "\ufeff1",
 )
 
-NUMBERS_THAT_FIT = {"pid": {"65536"}, "step": {"65536"}, "host": {"65536"}, "snapshot": {"65536"}}
+NUMBERS_THAT_FIT = {"pid": {"65536"}, "step": {"65536"}, "host": {"65536"}, "snapshot": {"65536"},
+                    "hunt": {"65536"}}  # fmt: skip
 FREE_TEXT = {
     "program": 200,
     "q": 100,
@@ -53,6 +54,7 @@ FREE_TEXT = {
     "name": 100,
     "protocol": 100,
     "counter": 100,
+    "key": 300,
 }
 """Parameters that are any text up to so many characters."""
 WORDS_THAT_FIT = {("enabled", "true"), ("wide", "true")}
@@ -67,7 +69,10 @@ def fits(name: str, value: str) -> bool:
 
 NEEDED = {
     "api-ports": "port=22",
-    "api-statistics-timeline": "host={host}",
+    "api-diff": "hosts={host},{host}",
+    "api-connections-search": "port=22",
+    "api-search": "q=web",
+    "api-statistics-trend": "by=program",
     "api-statistics-interfaces": "host={host}&interface=lo",
 }
 """What a route cannot be asked without."""
@@ -82,7 +87,9 @@ def cases() -> Iterator[Any]:
                 )
 
 
-def needed(site: Site, endpoint: Endpoint, *, but: str) -> str:
+def needed(site: Site, endpoint: Endpoint, operation: Operation, *, but: str) -> str:
+    if operation.body is not None:
+        return ""  # the body says it
     query = NEEDED.get(endpoint.name, "").format(host=site.host.pk)
     return "&".join(part for part in query.split("&") if not part.startswith(f"{but}="))
 
@@ -98,13 +105,14 @@ def test_a_parameter_that_does_not_fit_is_named_and_nothing_fails(
 ) -> None:
     caller = site.session("admin")
     before = AuditEntry.objects.count()
-    rest = needed(site, endpoint, but=name)
+    rest = needed(site, endpoint, operation, but=name)
+    body = {"indicators": "10.0.0.9"} if operation.body else None
     queries = {value: f"{name}={quote(value)}" for value in WRONG}
     queries["twice"] = f"{name}=22&{name}=22"
     wrong = []
     for value, query in queries.items():
         path = f"{site.path(endpoint.name)}?{query}&{rest}".rstrip("&")
-        response = caller.call(operation.method, path)
+        response = caller.call(operation.method, path, body)
         if value != "twice" and fits(name, value):
             if response.status_code not in (200, 202, 400, 404):
                 wrong.append((value, response.status_code))
@@ -138,7 +146,8 @@ def test_an_unknown_parameter_is_named(
         ("Proto=tcp", "Proto"),
         ("a%00b=1", "a\ufffdb"),
     ):
-        path = f"{site.path(endpoint.name)}?{query}&{needed(site, endpoint, but='')}"
+        rest = needed(site, endpoint, operation, but="")
+        path = f"{site.path(endpoint.name)}?{query}&{rest}"
         body = {"name": "x", "address": "192.0.2.9"} if operation.body else None
         error = error_of(caller.call(operation.method, path.rstrip("&"), body), 400)
         assert error["field"] == field
@@ -147,8 +156,8 @@ def test_an_unknown_parameter_is_named(
 def test_a_parameter_that_is_needed_is_named_when_it_is_missing(site: Site) -> None:
     caller = site.session("viewer")
 
-    assert caller.refused(400, site.path("api-ports"))["field"] == "port"
-    assert caller.refused(400, site.path("api-statistics-timeline"))["field"] == "host"
+    assert caller.refused(400, site.path("api-search"))["field"] == "q"
+    assert caller.refused(400, site.path("api-statistics-trend"))["field"] == "by"
 
 
 def test_a_state_with_udp_is_refused(site: Site) -> None:

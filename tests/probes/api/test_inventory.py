@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from hosts.models import Credential, Host
 from netadmin.access.models import AuditEntry, Scope
 from probes.models import OpenSocket, Snapshot
@@ -156,11 +158,33 @@ def test_a_removed_host_is_absent_and_its_history_is_kept(site: Site) -> None:
     for method in ("GET", "PATCH", "DELETE"):
         assert error_of(caller.call(method, path), 404)["code"] == "not_found"
     assert [row["name"] for row in caller.get("/api/v1/hosts/")["hosts"]] == ["db1"]
-    assert error_of(caller.call("GET", f"/api/v1/snapshots/{site.second.pk}"), 404)
+    data = caller.get(f"/api/v1/snapshots/{site.second.pk}")
+    assert data["snapshot"]["id"] == site.second.pk
     assert Host.objects.get(pk=site.host.pk).removed_at is not None
     assert Snapshot.objects.filter(host=site.host).count() == 3
     assert OpenSocket.objects.filter(host_id=site.host.pk).count() == 9
     assert AuditEntry.objects.get(action="host.remove").object_name == "web1"
+
+
+@pytest.mark.parametrize(
+    "of",
+    ["connections", "ports", "diff", "history", "snapshots", "routes", "interfaces", "protocols",
+     "multicast"],
+)  # fmt: skip
+def test_what_is_known_of_a_removed_host_can_be_read(site: Site, of: str) -> None:
+    caller = site.session("admin")
+    assert caller.call("DELETE", site.path("api-host")).status_code == 200
+    assert caller.get(f"/api/v1/hosts/{site.host.pk}/{of}")["host"]["id"] == site.host.pk
+
+
+def test_a_removed_host_has_its_chart_and_is_in_no_sum(site: Site) -> None:
+    caller = site.session("admin")
+    assert caller.call("DELETE", site.path("api-host")).status_code == 200
+    alone = caller.get(f"/api/v1/statistics/timeline?host={site.host.pk}")
+    assert alone["host"]["id"] == site.host.pk
+    for act in ("probe", "reach"):
+        path = f"/api/v1/hosts/{site.host.pk}/{act}"
+        assert error_of(caller.call("POST", path), 404)["code"] == "not_found"
 
 
 def test_a_jump_host_in_use_is_not_removed(site: Site) -> None:

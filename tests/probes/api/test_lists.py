@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from hosts.models import Host
 from probes.history import store
+from probes.models import Alert, Hunt
 from tests.probes.api.site import ENDPOINTS, FIRST, SECOND, Caller, Site, error_of
 from tests.probes.history.played import at, failed, line, observed, table
 
@@ -24,14 +25,34 @@ LISTS = {
     "api-hosts": "hosts",
     "api-host-snapshots": "snapshots",
     "api-host-connections": "connections",
+    "api-host-history": "connections",
     "api-host-ports": "ports",
     "api-ports": "ports",
+    "api-connections-search": "sightings",
+    "api-hunts": "hunts",
+    "api-alerts": "alerts",
+    "api-exposure": "exposure",
     "api-statistics-ips": "ips",
+    "api-statistics-ends": "ends",
+    "api-statistics-ports": "ports",
+    "api-statistics-programs": "programs",
     "api-statistics-states": "states",
+    "api-statistics-protocols": "protocols",
+    "api-statistics-common-ports": "ports",
+    "api-statistics-scopes": "scopes",
+    "api-statistics-connections": "connections",
 }
 """Routes that answer a list, and the name it has."""
-PAGED = [name for name in LISTS if not name.startswith("api-statistics")]
-NEEDED: dict[str, dict[str, Any]] = {"api-ports": {"port": 22}}
+PAGED = [
+    name
+    for name in LISTS
+    if not name.startswith("api-statistics") or name == "api-statistics-connections"
+]
+SUMS = ("ips", "ends", "ports", "programs")
+NEEDED: dict[str, dict[str, Any]] = {
+    "api-ports": {"port": 22},
+    "api-connections-search": {"port": 22},
+}
 
 
 def paged(caller: Caller, path: str, name: str, **query: Any) -> list[Any]:
@@ -91,6 +112,9 @@ def test_pages_hold_every_row_once(site: Site, name: str) -> None:
     for number in range(6):
         other = Host.objects.create(name=f"host{number}", address="192.0.2.7")
         store.save(other, observed(0, FIRST))
+        fields = {"opened_at": at(0), "newest_at": at(number % 3)}
+        Alert.objects.create(kind="hunt", hunt=site.hunt, host=other, subject="x", **fields)
+        Hunt.objects.create(name=f"x{number}", owner=site.hunt.owner, indicators="port 22")
     caller, path = site.session("viewer"), site.path(name)
     needed = NEEDED.get(name, {})
     whole = caller.get(path, limit=1000, **needed)
@@ -109,8 +133,9 @@ def test_csv_is_the_rows_of_all_pages(site: Site, name: str) -> None:
         store.save(other, observed(0, FIRST))
     caller, path = site.session("viewer"), site.path(name)
     needed = NEEDED.get(name, {})
-    # The limit is of a page, which a CSV has none of; of a ranking it is part of the question.
-    page, all_of_it = ({"limit": 1}, {"limit": 1000}) if name in PAGED else ({}, {})
+    # The limit is of a page, which a CSV has none of.
+    limited = name in PAGED or name.removeprefix("api-statistics-") in SUMS
+    page, all_of_it = ({"limit": 1}, {"limit": 1000}) if limited else ({}, {})
     rows = caller.get(path, **all_of_it, **needed)[LISTS[name]]
 
     header, *lines = csv.reader(io.StringIO(caller.csv(path, **page, **needed)))
@@ -288,9 +313,17 @@ def test_statistics_are_of_hosts_groups_filters_and_times(site: Site) -> None:
     ips, states = site.path("api-statistics-ips"), site.path("api-statistics-states")
 
     def counted(**query: Any) -> dict[str, int]:
-        return {row["state"]: row["sockets"] for row in caller.get(states, **query)["states"]}
+        rows = caller.get(states, **query)["states"]
+        return {row["state"]: row["sockets"] for row in rows if row["sockets"]}
 
-    assert counted() == {"ESTABLISHED": 8, "LISTEN": 4, "CLOSE_WAIT": 2, "TIME_WAIT": 2}
+    assert counted() == {
+        "ESTABLISHED": 8,
+        "LISTEN": 4,
+        "CLOSE_WAIT": 2,
+        "TIME_WAIT": 2,
+        None: 2,
+    }
+    assert counted(at=at(0).isoformat())["ESTABLISHED"] == 6
     assert counted(group="inside", remote_ip="10.0.0.0/8") == {"ESTABLISHED": 1}
     assert counted(host=site.host.pk, at=at(0).isoformat())["ESTABLISHED"] == 3
     assert counted(host=site.host.pk, snapshot=site.second.pk)["ESTABLISHED"] == 4
@@ -302,12 +335,14 @@ def test_statistics_are_of_hosts_groups_filters_and_times(site: Site) -> None:
             "total": 3,
             "by_state": {"ESTABLISHED": 1, "TIME_WAIT": 1, "CLOSE_WAIT": 1},
             "local_ports": [],
+            "hosts": 1,
         }
     ]
     (private,) = caller.get(ips, scope="private")["ips"]
     assert (private["ip"], private["total"]) == ("10.0.0.9", 2)
     assert private["local_ports"] == [{"port": 22, "connections": 2}]
-    assert caller.refused(400, ips, at=at(0).isoformat())["field"] == "at"
+    (before,) = caller.get(ips, at=at(0).isoformat(), limit=1)["ips"]
+    assert (before["ip"], before["total"], before["hosts"]) == ("198.51.100.7", 6, 2)
     assert caller.refused(400, states, snapshot=site.first.pk)["field"] == "snapshot"
 
 
@@ -325,6 +360,67 @@ def test_a_timeline_has_lists_of_one_length_and_its_gaps(site: Site) -> None:
     rows = list(csv.DictReader(io.StringIO(caller.csv(path, by="listeners", **query))))
     assert [row["listeners"] for row in rows] == ["3", "3", "", "3"]
     assert rows[0]["time"] == at(0).isoformat()
+
+
+def test_timelines_of_several_hosts_are_added_up_within_what_the_caller_sees(site: Site) -> None:
+    path = site.path("api-statistics-timeline")
+    query = {"since": at(0).isoformat(), "until": at(10).isoformat(), "by": "total"}
+
+    everything = site.session("viewer").get(path, **query)
+    assert everything["host"] is None
+    assert everything["series"] == {"total": [16, 18]}
+    assert site.session("viewer").get(path, group="inside", **query)["series"]["total"] == [8, 9]
+    assert site.session("limited viewer").get(path, **query)["series"]["total"] == [8, 9]
+    changes = site.session("limited viewer").get(path, **(query | {"by": "changes"}))
+    assert changes["series"] == {"opened": [8, 1], "closed": [0, 0]}
+
+
+def test_a_trend_is_what_the_hours_remember(site: Site) -> None:
+    from probes.history import rollups
+
+    store.save(site.host, observed(3, FIRST))
+    rollups.roll_up(at(240))
+    caller, path = site.session("viewer"), site.path("api-statistics-trend")
+    query = {"host": site.host.pk, "since": at(-60).isoformat(), "until": at(240).isoformat()}
+
+    data = caller.get(path, by="ip", limit=2, **query)
+    assert data["host"] == {"id": site.host.pk, "name": "web1"}
+    assert data["step_s"] == 3600
+    assert data["series"] == {"198.51.100.7": [3, 3], "10.0.0.9": [1, 1]}
+    assert len(data["times"]) == 2
+    series = caller.get(path, by="ip", port=22, state="established", **query)["series"]
+    assert series.keys() == {"10.0.0.9", "203.0.113.8", "2001:db8::9"}
+    series = caller.get(path, by="ip", key="2001:DB8:0::9", **query)["series"]
+    assert series == {"2001:db8::9": [1, 1]}
+    assert caller.get(path, by="port_ip", key="22 10.0.0.9", **query)["series"] == {
+        "22 10.0.0.9": [1, 1]
+    }
+    rows = list(csv.DictReader(io.StringIO(caller.csv(path, by="scope", **query))))
+    assert [(row["external"], row["private"]) for row in rows] == [("5", "1"), ("4", "1")]
+    del query["host"]
+    limited = site.session("limited viewer").get(path, by="scope", **query)
+    assert limited["series"]["private"] == [1, 1]
+    assert caller.get(path, by="scope", **query)["series"]["private"] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"by": "moon"}, "by"),
+        ({"by": "ip", "state": "UP"}, "state"),
+        ({"by": "ip", "state": "LISTEN,CLOSE"}, "state"),
+        ({"by": "program", "port": 22}, "port"),
+        ({"by": "ip", "key": "nginx"}, "key"),
+        ({"by": "port_ip", "key": "10.0.0.1"}, "key"),
+        ({"by": "state", "key": "UP"}, "key"),
+        ({"by": "ip", "limit": 51}, "limit"),
+    ],
+)
+def test_a_trend_that_means_nothing_is_refused(
+    site: Site, query: dict[str, Any], field: str
+) -> None:
+    refused = site.session("viewer").refused(400, site.path("api-statistics-trend"), **query)
+    assert refused["field"] == field
 
 
 def test_a_timeline_needs_a_time_that_goes_forward_and_is_not_too_long(site: Site) -> None:

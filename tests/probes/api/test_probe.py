@@ -21,6 +21,12 @@ from tests.probes.api.site import FIRST, Site, build, error_of
 from tests.probes.history.played import failed, observed
 
 
+@pytest.fixture
+def site(db: None) -> Site:
+    """A site of each test's own: some of them commit."""
+    return build()
+
+
 @pytest.fixture(autouse=True)
 def rings(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """How often the broker was rung; no message is sent."""

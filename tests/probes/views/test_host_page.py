@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,6 +16,7 @@ from hosts.models import Host, HostGroup
 from netadmin.access.models import Role
 from probes.models import Snapshot
 from probes.observation import Code, Privilege
+from probes.views import moment
 from tests.people import browser_of, person
 from tests.probes.history.played import LISTENER, line
 from tests.probes.views import fleet
@@ -131,7 +134,7 @@ def test_addresses_ports_and_programs_lead_further(viewer: Client, page: Page, h
 
 def test_the_csv_link_has_the_same_filters(viewer: Client, page: Page, host: Host) -> None:
     html = page(viewer, f"/hosts/{host.pk}/?state=LISTEN&sort=-local_port")
-    found = re.search(r'href="(/api/v1/[^"]+format=csv)"', html)
+    found = re.search(r'href="(/api/v1/hosts/[^"]+format=csv)"', html)
     assert found is not None
     response = viewer.get(unescape(found[1]))
     text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
@@ -291,8 +294,52 @@ def test_what_is_outside_the_groups_is_absent(host: Host) -> None:
     assert limited.post(f"/hosts/{host.pk}/probe/").status_code == 404
 
 
-def test_a_removed_host_is_absent(viewer: Client, host: Host) -> None:
-    Host.objects.filter(pk=host.pk).update(removed_at=timezone.now())
+TABS = ("", "ports/", "peers/", "states/", "network/", "history/", "diff/", "probes/")
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_a_removed_host_is_still_read_and_no_longer_acted_on(
+    admin: Client, page: Page, host: Host, tab: str
+) -> None:
+    Host.objects.filter(pk=host.pk).update(removed_at=timezone.now(), enabled=False)
+    html = page(admin, f"/hosts/{host.pk}/{tab}")
+    assert "Removed on" in html
+    assert "its history is kept until" in html
+    for act in ("probe", "live", "reach", "edit"):
+        assert f"/hosts/{host.pk}/{act}/" not in html, act
+    assert "data-live=" not in html
+    for other in ("/report/?host=", "/compare/?a=", "/paste/?host=", "/findings/?host="):
+        assert other not in html, other
+
+
+def test_a_removed_host_is_seen_as_it_was(viewer: Client, page: Page, host: Host) -> None:
+    snapshot = Snapshot.objects.filter(host=host).order_by("-taken_at")[0]
+    Host.objects.filter(pk=host.pk).update(removed_at=timezone.now(), enabled=False)
+    then = moment.stamp(snapshot.taken_at)
+    assert "203.0.113.9" in page(viewer, f"/hosts/{host.pk}/?at={then}")
+    history = page(viewer, f"/hosts/{host.pk}/history/")
+    assert "203.0.113.9" in history
+    assert "still there" not in history
+    assert "Removed on" in page(viewer, f"/snapshots/{snapshot.pk}/")
+
+
+@pytest.mark.parametrize("act", ["probe/", "reach/", "live/beat/", "edit/", "remove/"])
+def test_a_removed_host_is_absent_to_every_act(admin: Client, host: Host, act: str) -> None:
+    Host.objects.filter(pk=host.pk).update(removed_at=timezone.now(), enabled=False)
+    assert admin.post(f"/hosts/{host.pk}/{act}").status_code == 404
+
+
+def test_a_removed_host_is_absent_to_other_groups_and_once_its_history_is_gone(
+    viewer: Client, host: Host, settings: Any
+) -> None:
+    own = HostGroup.objects.create(name="own")
+    limited = browser_of(person("lars", Role.VIEWER, groups=[own]))
+    gone = timezone.now() - dt.timedelta(days=settings.RETENTION_DAYS, minutes=-1)
+    Host.objects.filter(pk=host.pk).update(removed_at=gone, enabled=False)
+    for tab in TABS:
+        assert limited.get(f"/hosts/{host.pk}/{tab}").status_code == 404
+    assert viewer.get(f"/hosts/{host.pk}/").status_code == 200
+    Host.objects.filter(pk=host.pk).update(removed_at=gone - dt.timedelta(minutes=2))
     assert viewer.get(f"/hosts/{host.pk}/").status_code == 404
 
 
