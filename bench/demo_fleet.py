@@ -11,13 +11,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
-from bench import demo_tables
+from bench import demo_tables, demo_troubles
 from hosts.models import Credential, Host, HostGroup
 from probes import runner
-from probes.history import store, tables
-from probes.models import Heartbeat, Schedule
+from probes.history import rollups, store, tables
+from probes.hunts import running as hunting
+from probes.models import Alert, Heartbeat, Hunt, Schedule
 from probes.observation import Code, Failure, Observation, Privilege
 
 STEP = dt.timedelta(minutes=4)
@@ -50,6 +52,9 @@ SSHD: Listener = ("tcp", "0.0.0.0", 22, "sshd: /usr/sbin/sshd", 812)
 NODE: Listener = ("tcp6", "::", 9100, "node_exporter", 990)
 CHRONY: Listener = ("udp", "127.0.0.1", 323, "chronyd", 745)
 
+PUBLIC_PORTS = frozenset({25, 80, 443, 587, 993})
+"""What strangers connect to; the rest is asked for by the office alone."""
+
 KEY = "SHA256:7r0Hq4cN1o8mTqv2ZyqJ5v8nS1l1o3u1bG3v5o4eQ2k"
 
 FLEET = (
@@ -58,20 +63,23 @@ FLEET = (
         (SSHD, ("tcp", "0.0.0.0", 80, "nginx: master", 1201),
          ("tcp", "0.0.0.0", 443, "nginx: master", 1201), NODE, CHRONY),
         ((443, 160), (80, 24)),
-        (("10.20.1.21", 5432, "gunicorn", 2210, 12), ("10.20.1.31", 6379, "gunicorn", 2210, 6)),
+        (("10.20.1.21", 5432, "gunicorn", 2210, 12), ("10.20.1.31", 6379, "gunicorn", 2210, 6),
+         ("10.20.1.41", 5672, "celery", 2304, 4), ("203.0.113.25", 587, "gunicorn", 2210, 1)),
     ),
     Sample(
         "web-2", "10.20.0.12", "web",
         (SSHD, ("tcp", "0.0.0.0", 80, "nginx: master", 1188),
          ("tcp", "0.0.0.0", 443, "nginx: master", 1188), NODE, CHRONY),
         ((443, 140), (80, 18)),
-        (("10.20.1.21", 5432, "gunicorn", 2087, 11), ("10.20.1.31", 6379, "gunicorn", 2087, 7)),
+        (("10.20.1.21", 5432, "gunicorn", 2087, 11), ("10.20.1.31", 6379, "gunicorn", 2087, 7),
+         ("10.20.1.41", 5672, "celery", 2150, 4)),
         fails=((52, 57, Code.TIMED_OUT, "no answer within 30 s"),),
     ),
     Sample(
         "db-1", "10.20.1.21", "data",
         (SSHD, ("tcp", "10.20.1.21", 5432, "postgres", 1011), NODE, CHRONY),
         ((5432, 48),),
+        (("10.20.1.22", 5432, "postgres", 1040, 1),),
     ),
     Sample(
         "db-2", "10.20.1.22", "data",
@@ -94,13 +102,15 @@ FLEET = (
         "build-1", "10.20.3.5", "office",
         (SSHD, ("tcp", "0.0.0.0", 8080, "java", 3120), ("tcp", "127.0.0.1", 5005, "java", 3120)),
         ((8080, 6),),
-        (("140.82.112.3", 443, "java", 3120, 3),),
+        (("140.82.112.3", 443, "java", 3120, 3), ("10.20.1.41", 5672, "java", 3120, 2),
+         ("10.20.0.11", 80, "java", 3120, 1)),
     ),
     Sample(
         "mail", "203.0.113.25", "office",
         (SSHD, ("tcp", "0.0.0.0", 25, "master", 1302), ("tcp", "0.0.0.0", 587, "master", 1302),
          ("tcp", "0.0.0.0", 993, "dovecot", 1288)),
         ((25, 8), (993, 31)),
+        (("10.20.1.22", 5432, "dovecot", 1288, 3),),
         extra={"odd lines": 3},
     ),
     Sample(
@@ -129,6 +139,7 @@ def build(until: dt.datetime) -> list[Host]:
         host.groups.add(groups[sample.group])
         for observation in observations(sample, until):
             store.save(host, observation, login_version=host.login_version)
+        demo_troubles.tell(host, until)
         hosts.append(host)
         if sample.name == "web-1":
             for observation in demo_tables.observations(until):
@@ -137,10 +148,28 @@ def build(until: dt.datetime) -> list[Host]:
             if last == PROBES - 1:
                 _failing(host, sample, code, until)
     Host.objects.create(name="staging", address="10.20.4.2", credential=credential, enabled=False)
+    rollups.roll_up(timezone.now())
     # Nothing beats here; one of tomorrow keeps the pages from saying so.
     ahead = timezone.now() + dt.timedelta(days=1)
     Heartbeat.objects.update_or_create(node="worker@demo", defaults={"at": ahead})
     return hosts
+
+
+def hunts(owner: User, until: dt.datetime) -> None:
+    """Saved hunts with what they would have found in the hours up to ``until``."""
+    lists = {
+        "Mining pools": ("140.82.112.3\nport 5005", 6),
+        "PostgreSQL from the office": ("port 5432", 2),
+        "Botnet addresses of this week": (
+            "\n".join(f"185.10.68.{number}" for number in range(60)), 1
+        ),
+    }  # fmt: skip
+    for name, (indicators, hours) in lists.items():
+        began = until - dt.timedelta(hours=hours)
+        Hunt.objects.create(name=name, owner=owner, indicators=indicators, checked_at=began)
+    hunting.run()
+    known = Alert.objects.filter(host__name="db-2")
+    known.update(acknowledged_at=until, acknowledged_by=owner.username)
 
 
 def observations(sample: Sample, until: dt.datetime) -> Iterator[Observation]:
@@ -152,7 +181,8 @@ def observations(sample: Sample, until: dt.datetime) -> Iterator[Observation]:
     for index in range(first, PROBES):
         taken_at = until - STEP * (PROBES - 1 - index) - dt.timedelta(seconds=numbers.random() * 9)
         wave = 1 + 0.45 * _wave(index)
-        rows = _sockets(sample, live, wave, numbers)
+        rows = _sockets(sample, live, wave, numbers, index)
+        rows += demo_troubles.rows(sample.name, sample.address, index, PROBES)
         failure = next(
             (
                 Failure(code, detail)
@@ -185,7 +215,11 @@ def observations(sample: Sample, until: dt.datetime) -> Iterator[Observation]:
 
 
 def _sockets(
-    sample: Sample, live: dict[int, list[str]], wave: float, numbers: random.Random
+    sample: Sample,
+    live: dict[int, list[str]],
+    wave: float,
+    numbers: random.Random,
+    index: int,
 ) -> list[str]:
     seen = sample.privilege is not Privilege.USER
     rows = []
@@ -193,7 +227,8 @@ def _sockets(
         shown = f"{pid}/{program}" if seen or (port > 1024 and pid % 2) else "-"
         state = "" if protocol.startswith("udp") else "LISTEN"
         far = ":::*" if protocol.endswith("6") else "0.0.0.0:*"
-        rows.append(_line(protocol, f"{address}:{port}", far, state, shown))
+        waiting = demo_troubles.queue(sample.name, port, index, PROBES)
+        rows.append(_line(protocol, f"{address}:{port}", far, state, shown, recv_queue=waiting))
     names = {port: (program, pid) for _proto, _address, port, program, pid in sample.listeners}
     for port, usual in sample.inbound:
         program, pid = names[port]
@@ -204,33 +239,59 @@ def _sockets(
         rows += live[port]
         for _gone in range(int(usual * wave / 5)):
             rows.append(
-                _line("tcp", f"{sample.address}:{port}", _client(numbers), "TIME_WAIT", "-")
+                _line("tcp", f"{sample.address}:{port}", _client(numbers, port), "TIME_WAIT", "-")
             )
     for remote, port, program, pid, number in sample.outbound:
         for slot in range(number):
-            local = f"{sample.address}:{40_000 + hash_of(sample.name, remote) % 9000 + slot * 3}"
             state = "CLOSE_WAIT" if slot % 5 == 4 else "ESTABLISHED"
-            rows.append(_line("tcp", local, f"{remote}:{port}", state, f"{pid}/{program}"))
+            near = _near_end(sample, remote, slot)
+            rows.append(_line("tcp", near, f"{remote}:{port}", state, f"{pid}/{program}"))
+    for client in FLEET:
+        # The other end of what hosts of the fleet have with this one.
+        for remote, port, _program, _pid, number in client.outbound:
+            if remote != sample.address or port not in names:
+                continue
+            program, pid = names[port]
+            for slot in range(number):
+                state = "FIN_WAIT2" if slot % 5 == 4 else "ESTABLISHED"
+                far = _near_end(client, remote, slot)
+                shown = f"{pid}/{program}" if seen and state == "ESTABLISHED" else "-"
+                rows.append(_line("tcp", f"{remote}:{port}", far, state, shown))
     rows += [f"tcp odd line {number}" for number in range(sample.extra.get("odd lines", 0))]
     return rows
+
+
+def _near_end(sample: Sample, remote: str, slot: int) -> str:
+    """Address and port that a host connects from."""
+    return f"{sample.address}:{40_000 + hash_of(sample.name, remote) % 9000 + slot * 3}"
 
 
 def _inbound(sample: Sample, port: int, shown: str, numbers: random.Random) -> str:
     state = "ESTABLISHED" if numbers.random() < 0.93 else "FIN_WAIT2"
     queue = numbers.randrange(200, 90_000) if numbers.random() < 0.03 else 0
-    return _line("tcp", f"{sample.address}:{port}", _client(numbers), state, shown, queue)
+    return _line("tcp", f"{sample.address}:{port}", _client(numbers, port), state, shown, queue)
 
 
-def _client(numbers: random.Random) -> str:
-    nets = ("203.0.113", "198.51.100", "192.0.2", "10.20.0", "10.20.3")
-    last = min(254, int(numbers.expovariate(0.04)) + 3)
+def _client(numbers: random.Random, port: int) -> str:
+    nets = ("203.0.113", "198.51.100", "192.0.2", "10.20.5", "10.20.6")
+    if port not in PUBLIC_PORTS:
+        nets = nets[3:]
+    last = min(254, int(numbers.expovariate(0.04)) + 30)
     return f"{numbers.choice(nets)}.{last}:{numbers.randrange(20_000, 60_000)}"
 
 
 def _line(
-    protocol: str, local: str, remote: str, state: str, shown: str, send_queue: int = 0
+    protocol: str,
+    local: str,
+    remote: str,
+    state: str,
+    shown: str,
+    send_queue: int = 0,
+    *,
+    recv_queue: int = 0,
 ) -> str:
-    return f"{protocol:<5} {0:>6} {send_queue:>6} {local:<23} {remote:<23} {state:<11} {shown}"
+    queues = f"{recv_queue:>6} {send_queue:>6}"
+    return f"{protocol:<5} {queues} {local:<23} {remote:<23} {state:<11} {shown}"
 
 
 def _wave(index: int) -> float:

@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
         from django.test.testcases import LiveServerThread
         from django.utils import timezone
 
-        from bench import demo_fleet
+        from bench import demo_fleet, demo_mailings
 
         settings.STORAGES["staticfiles"] = {
             "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -46,7 +46,9 @@ def main(folder: Path) -> None:
         call_command("migrate", verbosity=0)
         hosts = demo_fleet.build(timezone.now())
         password = secrets.token_urlsafe(12)
-        User.objects.create_superuser("ann", "", password)
+        ann = User.objects.create_superuser("ann", "", password)
+        demo_mailings.build(ann, hosts, timezone.now())
+        demo_fleet.hunts(ann, timezone.now())
         connection.close()
         server = LiveServerThread("127.0.0.1", StaticFilesHandler, connections_override={})
         server.daemon = True
@@ -101,14 +103,31 @@ def _draw(origin: str, folder: Path, *, password: str, ids: dict[str, int]) -> N
         ("ports", f"{web}ports/"),
         ("peers", f"{web}peers/"),
         ("states", f"{web}states/"),
+        ("history", f"{web}history/?sort=-duration&hide=listen"),
+        ("diff", f"{web}diff/"),
+        ("compare", f"/compare/?a={ids['web-1']}&b={ids['web-2']}"),
         ("routes", f"{web}network/?table=routes"),
         ("interfaces", f"{web}network/?table=interfaces&chart=eth0"),
         ("protocols", f"{web}network/?table=protocols"),
+        ("map", "/map/"),
+        ("map-chosen", f"/map/#h{ids['web-1']}"),
+        ("report", f"/report/?host={ids['web-1']}"),
+        ("mailings", "/report/mailings/"),
+        ("live", f"/hosts/{ids['this machine']}/live/"),
         ("paste", "/paste/"),
         ("probes", f"/hosts/{ids['web-2']}/probes/"),
         ("failing", f"/hosts/{ids['db-2']}/"),
         ("all-ports", "/ports/"),
         ("port", "/ports/?port=22"),
+        ("exposure", "/exposure/"),
+        ("findings", "/findings/"),
+        ("statistics", "/statistics/"),
+        ("statistics-common", "/statistics/?by=common"),
+        ("hunt", "/hunt/?ip=140.82.112.3"),
+        ("hunt-list", "/hunt/?indicators=140.82.112.3%0Aport+22%0Aevil.example%0Aprogram:redis"),
+        ("hunts", "/hunts/"),
+        ("alerts", "/alerts/"),
+        ("search", "/search/?q=22"),
         ("bad-filter", f"{web}?state=LISTEN&proto=udp"),
     ]
     chromium = find_program("chromium", "/usr/bin/google-chrome*", package="chromium")
@@ -174,6 +193,8 @@ def _shoot(page: Page, address: str, file: Path) -> None:
     page.wait_for_load_state("networkidle")
     if page.locator("[data-chart]").count():
         page.wait_for_selector("[data-chart] canvas, [data-chart] .na-chart-note")
+    if page.locator("[data-map]").count():
+        page.wait_for_selector("[data-map][data-drawn]")
     page.screenshot(path=file)
 
 
