@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.waiting import wait_until
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -71,42 +73,47 @@ def test_nothing_complains_and_nothing_comes_from_another_site(
     assert not foreign
 
 
-@pytest.mark.parametrize("width", [400, 768])
 def test_nothing_scrolls_sideways(
-    page: Page, live_server: Any, sign_in: SignIn, addresses: list[str], width: int
+    page: Page, live_server: Any, sign_in: SignIn, addresses: list[str]
 ) -> None:
     sign_in(page)
-    page.set_viewport_size({"width": width, "height": 800})
     for address in addresses:
+        page.set_viewport_size({"width": 400, "height": 800})
         page.goto(f"{live_server.url}{address}")
         settle(page)
         wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= width, f"{address} is {wide} px wide"
+        assert wide <= 400, f"{address} is {wide} px wide"
+        page.set_viewport_size({"width": 768, "height": 800})
+        # A chart takes its new width a moment after the window has it.
+        wait_until(
+            lambda: page.evaluate("document.documentElement.scrollWidth") <= 768,
+            what=f"{address} fits into 768 px",
+        )
 
 
-@pytest.mark.parametrize(("scheme", "rules"), [("light", RULES), ("dark", COLOURS)])
 def test_nobody_is_locked_out(
-    page: Page,
-    live_server: Any,
-    sign_in: SignIn,
-    addresses: list[str],
-    scheme: Any,
-    rules: dict[str, Any],
+    page: Page, live_server: Any, sign_in: SignIn, addresses: list[str]
 ) -> None:
     sign_in(page)
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(reduced_motion="reduce")  # colours change at once and not by and by
     barriers = []
     for address in addresses:
+        page.emulate_media(color_scheme="light")
         page.goto(f"{live_server.url}{address}")
         settle(page)
         # Evaluated through the debugger, which the page's policy does not bind.
         page.evaluate(AXE)
-        result = page.evaluate("options => axe.run(document, options)", rules)
-        barriers += [
-            f"{address}: {found['id']}: {found['nodes'][0]['html'][:200]}"
-            for found in result["violations"]
-            if found["impact"] != "minor"
-        ]
+        for scheme, rules in (("light", RULES), ("dark", COLOURS)):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.wait_for_function(
+                "scheme => document.documentElement.dataset.bsTheme === scheme", arg=scheme
+            )
+            result = page.evaluate("options => axe.run(document, options)", rules)
+            barriers += [
+                f"{address}, {scheme}: {found['id']}: {found['nodes'][0]['html'][:200]}"
+                for found in result["violations"]
+                if found["impact"] != "minor"
+            ]
     assert not barriers, "\n".join(barriers)
 
 

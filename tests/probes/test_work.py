@@ -142,10 +142,10 @@ def test_a_wrong_login_is_tried_once_and_then_paused_until_it_is_edited(
     host = ssh_host(sshd, credential)
     probe_all()
     assert newest(host).code == Code.LOGIN_FAILED
-    tries = sshd.log.read_text().count("nobody-of-that-name")
+    tries = sshd.log.read_text().count("Invalid user nobody-of-that-name")
 
     assert probe_all() == 0
-    assert sshd.log.read_text().count("nobody-of-that-name") == tries
+    assert sshd.log.read_text().count("Invalid user nobody-of-that-name") == tries
 
     credential.user, credential.version = sshd.user, credential.version + 1
     credential.save()
