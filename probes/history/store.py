@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -48,7 +49,7 @@ from probes.observation import Code, Observation, Privilege
 from probes.parsers.lines import collector_paused
 from probes.parsers.records import ParseError
 
-__all__ = ["notes", "raw", "save"]
+__all__ = ["Stored", "notes", "raw", "save"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +64,36 @@ LARGE_CHARS = 1_000_000
 """Texts from here on are stored with the garbage collector paused: half the time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A probe as it was just stored, for those who judge it in the same transaction."""
+
+    host_id: int
+    using: str
+    snapshot: Snapshot
+    before_at: dt.datetime | None
+    """Of the newest whole snapshot before it; None where there was none."""
+    cause: Code | None = None
+    """The jump host's own code, where that failed."""
+    changed: changes.Changes | None = None
+    """Of a whole probe: what it changed of the open sockets."""
+
+
+Judge = Callable[[Stored], None]
+
+
 def save(
-    host: Host, observation: Observation, *, login_version: str = "", using: str = "default"
+    host: Host,
+    observation: Observation,
+    *,
+    login_version: str = "",
+    using: str = "default",
+    judge: Judge | None = None,
 ) -> Snapshot:
     """Store ``observation`` of ``host`` and return its snapshot; the only writer of history.
+
+    ``judge`` is called once in the same transaction after everything is written, and not for a
+    probe that was stored before.
 
     ``login_version`` is the host's at the time of the probe: a probe that sees less than the one
     before under the same login is limited, under another login it is a new baseline. Stored twice
@@ -78,6 +105,7 @@ def save(
         replace(observation, taken_at=observation.taken_at.astimezone(dt.UTC)),
         login_version[:16],
         using,
+        judge,
     )
     if not observation.whole:
         with transaction.atomic(using=using):
@@ -103,6 +131,7 @@ class _Probe:
     observation: Observation
     login_version: str
     using: str
+    judge: Judge | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +160,7 @@ class _Result:
     counts: Counts = field(default_factory=Counts)
     opened: int = 0
     closed: int = 0
+    changed: changes.Changes | None = None
 
 
 def _compare_and_save(probe: _Probe) -> Snapshot:
@@ -306,7 +336,9 @@ def _merge(probe: _Probe, reading: _Reading, now: State) -> _Result:
         backlogs.note(
             using, host_id, taken_at=probe.observation.taken_at, dialect=_dialect(reading)
         )
-    return _Result(Outcome.OK, counts=counts, opened=changed.opened, closed=changed.closed)
+    return _Result(
+        Outcome.OK, counts=counts, opened=changed.opened, closed=changed.closed, changed=changed
+    )
 
 
 def _dialect(reading: _Reading) -> str:
@@ -356,6 +388,10 @@ def _write(
     )
     if result.outcome != Outcome.OK or counts.rejected:
         outputs.keep(snapshot, observation, using=probe.using)
+    if probe.judge is not None:
+        cause = None if observation.failure is None else observation.failure.cause
+        before_at = now.baseline_at
+        probe.judge(Stored(probe.host_id, probe.using, snapshot, before_at, cause, result.changed))
     return snapshot
 
 

@@ -11,8 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from hosts import credentials, rotation, secrets
-from hosts.models import Credential
+from hosts.models import Credential, HostGroup, Source
 from netadmin.access.models import AuditEntry
+from probes.models import Channel
 
 pytestmark = pytest.mark.django_db
 
@@ -156,3 +157,40 @@ def test_a_bad_ring_is_said_and_nothing_is_done(settings: Any) -> None:
     settings.FIELD_ENCRYPTION_KEYS = "new:AAAA"
     with pytest.raises(CommandError, match="3 bytes, not 32"):
         rotate()
+
+
+def test_every_model_with_secrets_is_rotated_and_none_is_left_out(settings: Any) -> None:
+    assert {model._meta.label_lower for model in rotation.sealed_models()} >= {
+        "hosts.credential", "hosts.source", "probes.channel"
+    }  # fmt: skip
+    settings.FIELD_ENCRYPTION_KEYS = OLD
+    group = HostGroup.objects.create(name="cmdb")
+    source = Source(name="netbox", kind="netbox", location="https://cmdb.example.com", group=group)
+    source.set_secret("token", "token-of-netbox")
+    channel = Channel(name="ops", kind="webhook")
+    channel.set_secret("address", "https://hooks.example.com/T0/B0")
+    channel.set_secret("signing_key", "signing")
+    for row in (source, channel):
+        row.save()
+    settings.FIELD_ENCRYPTION_KEYS = f"{NEW},{OLD}"
+    assert rotation.usage() == {"old": 13}
+    assert rotation.rotate().changed == 13
+    settings.FIELD_ENCRYPTION_KEYS = NEW
+    assert Source.objects.get().secret("token") == "token-of-netbox"
+    assert Channel.objects.get().secret("address") == "https://hooks.example.com/T0/B0"
+    assert Channel.objects.get().secret("signing_key") == "signing"
+
+
+def test_a_lost_key_of_any_secret_is_said_and_can_be_forgotten(settings: Any) -> None:
+    rotate()
+    settings.FIELD_ENCRYPTION_KEYS = OLD
+    channel = Channel(name="ops", kind="webhook")
+    channel.set_secret("address", "https://hooks.example.com/T0/B0")
+    channel.save()
+    settings.FIELD_ENCRYPTION_KEYS = NEW
+    (problem,) = rotation.unreadable()
+    assert problem.startswith("The address of the channel 'ops' cannot be decrypted: ")
+    assert rotation.forget_unreadable() == ["channel ops, address"]
+    assert rotation.unreadable() == []
+    assert AuditEntry.objects.filter(action="channel.change").count() == 1
+    assert list(texts()) == EXPECTED

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -18,7 +17,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from hosts import secrets, validators
+from hosts import validators
+from hosts.sealed import Sealed
 from hosts.target import Login, Pin, Platform, Sudo, Target, Trust
 
 if TYPE_CHECKING:
@@ -50,12 +50,8 @@ class HostGroup(models.Model):
         return self.name
 
 
-class Credential(models.Model):
-    """How to log in. Secrets are stored as ciphertexts bound to this row and their field.
-
-    They are set by :meth:`set_secret` and read by :meth:`secret` only, never by a form's initial
-    value or an API answer.
-    """
+class Credential(Sealed):
+    """How to log in."""
 
     class Method(models.TextChoices):
         PASSWORD = "password", _("Password")
@@ -69,8 +65,6 @@ class Credential(models.Model):
 
     SECRET_FIELDS = ("password", "private_key", "passphrase", "sudo_password")
 
-    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    """Binds the ciphertexts to this row, known before the row is saved."""
     name = models.CharField(_("name"), max_length=100, unique=True)
     user = models.CharField(_("user"), max_length=64, validators=[validators.validate_login_name])
     method = models.CharField(
@@ -103,20 +97,6 @@ class Credential(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.user})"
 
-    def set_secret(self, field: str, value: str | None) -> None:
-        """Encrypt ``value`` into ``field`` (one of SECRET_FIELDS); None or "" clears it."""
-        sealed = secrets.encrypt(value, context=self._context(field)) if value else ""
-        setattr(self, f"{field}_encrypted", sealed)
-
-    def secret(self, field: str) -> str | None:
-        """Decrypt ``field``; None where unset. Raises secrets.DecryptionError."""
-        sealed: str = getattr(self, f"{field}_encrypted")
-        return secrets.decrypt(sealed, context=self._context(field)) if sealed else None
-
-    def has_secret(self, field: str) -> bool:
-        """Whether ``field`` holds a ciphertext."""
-        return bool(getattr(self, f"{field}_encrypted"))
-
     def login(self) -> Login:
         """The decrypted login. Raises secrets.DecryptionError."""
         key_method = self.method == self.Method.KEY
@@ -129,9 +109,6 @@ class Credential(models.Model):
             sudo=Sudo(self.sudo),
             sudo_password=self.secret("sudo_password") if self.sudo == Sudo.PASSWORD else None,
         )
-
-    def _context(self, field: str) -> str:
-        return f"hosts.credential:{self.uid}:{field}"
 
 
 def visible_groups(user: AbstractBaseUser | AnonymousUser) -> models.QuerySet[HostGroup]:
