@@ -24,6 +24,7 @@ from probes.history import store, tables
 from probes.models import Outcome, Snapshot, TableStatus
 from probes.observation import Observation, Privilege, Table, TableOutput, gettext_noop
 from probes.parsers.records import Parsed, ParseError
+from probes.watch import judging
 
 TOOL: Final = status.TOOL_PASTED
 """``Snapshot.tool`` of what a person brought."""
@@ -146,7 +147,9 @@ def save(
             # What an ordinary user saw is not compared with what root saw before: that it shows
             # less is known to whoever brought it.
             login_version = f"{TOOL}:{privilege.value}"
-            snapshot = store.save(host, observation, login_version=login_version)
+            snapshot = store.save(
+                host, observation, login_version=login_version, judge=judging.judge
+            )
         tables.save(host, observation)
         fresh = TableStatus.objects.filter(host=host, attempted_at=taken_at, code="")
         there = set(fresh.values_list("table", flat=True))

@@ -25,6 +25,7 @@ from probes.history import limits, store, tables
 from probes.models import Snapshot
 from probes.observation import Code, Failure, Observation
 from probes.transports.pool import Pool
+from probes.watch import judging
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def save(
     failure = observation.failure
     if failure is not None and failure.offered_key is not None:
         keys.offered(failure.offered_key)
-    snapshot = store.save(host, observation, login_version=host.login_version)
+    snapshot = store.save(host, observation, login_version=host.login_version, judge=judging.judge)
     try:
         tables.save(host, observation)
     except Exception:
