@@ -1,12 +1,12 @@
-"""What may be asked of history by a hunt, and of the list of alerts.
+"""What may be asked of history by a hunt.
 
-Place in the data's way: as ``probes.filters``, for the pages and JSON routes of hunts and alerts;
-turns a valid question into what ``queries.sightings`` looks for.
+Place in the data's way: as ``probes.filters``, for the pages and JSON routes of hunts; turns a
+valid question into what ``queries.sightings`` looks for.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from django.utils.translation import gettext_lazy as _
 from pydantic import AfterValidator, Field
@@ -19,7 +19,6 @@ from probes.filters import (
     Invalid,
     Moment,
     PortNumber,
-    Query,
     SocketFilter,
     address_range,
 )
@@ -98,13 +97,3 @@ class HuntQuery(SocketFilter):
         raise FilterError(
             "ip", _("Say what to look for: an ip, a cidr, a port, a program or a list.")
         )
-
-
-class AlertFilter(Query):
-    """Which alerts."""
-
-    state: Literal["open", "acknowledged"] | None = None
-    hunt: Identifier | None = None
-    host: Identifier | None = None
-    group: Annotated[str, Field(max_length=100)] | None = None
-    """Name of a host group."""

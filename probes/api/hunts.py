@@ -1,5 +1,5 @@
-"""``hunts``, ``alerts`` and ``search``: what looks for things by itself, what it found, and where a
-few characters are found at all."""
+"""``hunts`` and ``search``: what looks for things by itself, and where a few characters are found
+at all."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ from netadmin.access.models import Role
 from probes import payloads
 from probes import search as searching
 from probes.api.routing import Body, Refusal, route
-from probes.api.shared import Listed, hosts_of
+from probes.api.shared import Listed
 from probes.filters import Query
-from probes.history.queries import alerts as alert_queries
 from probes.history.queries.pages import slice_rows
-from probes.hunt_filters import AlertFilter
 from probes.hunts import running as hunting
 from probes.hunts import saved as saved_hunts
 from probes.indicators import MOST_CHARACTERS
@@ -47,10 +45,6 @@ class NewHunt(HuntChange):
     indicators: Annotated[str, Field(max_length=MOST_CHARACTERS)]
 
 
-class AlertList(AlertFilter, Listed):
-    """Which alerts, a page at a time."""
-
-
 class SearchQuery(Query):
     """A few characters."""
 
@@ -60,12 +54,6 @@ class SearchQuery(Query):
 def any_hunt(_request: HttpRequest, pk: int) -> Hunt | None:
     """A hunt by its id: the whole team sees which there are."""
     return Hunt.objects.select_related("owner").filter(pk=pk).first()
-
-
-def visible_alert(request: HttpRequest, pk: int) -> Alert | None:
-    """An alert on a host that the caller may see."""
-    alerts = Alert.objects.select_related("host", "hunt")
-    return alerts.filter(pk=pk, host__in=_every_host(request)).first()
 
 
 @route("GET", Role.VIEWER, query=Listed)
@@ -120,39 +108,6 @@ def remove(request: HttpRequest, hunt: Hunt) -> HttpResponse:
     return envelope.answer(message=_("The hunt was removed. Its alerts stay."))
 
 
-@route("GET", Role.VIEWER, query=AlertList)
-def alerts(request: HttpRequest, query: AlertList) -> HttpResponseBase:
-    """The alerts on hosts that the caller may see, newest first."""
-    hosts = hosts_of(request, query, removed=True)
-    # The hosts are narrowed already, by what is absent where it may not be seen.
-    wanted = AlertFilter.model_construct(state=query.state, hunt=query.hunt)
-    rows = alert_queries.listed(hosts, wanted)
-    if query.format == "csv":
-        return payloads.csv(
-            "alerts", hunt_payloads.ALERT, map(hunt_payloads.alert, rows.iterator(500))
-        )
-    page = alert_queries.page(
-        rows,
-        kind=f"alerts:{query.state}:{query.hunt}:{query.host}:{query.group}",
-        cursor=query.cursor,
-        limit=query.limit,
-    )
-    return envelope.answer(
-        {
-            "alerts": [hunt_payloads.alert(row) for row in page.rows],
-            "total": page.total,
-            "next": page.next,
-        }
-    )
-
-
-@route("POST", Role.OPERATOR, about=visible_alert)
-def acknowledge(request: HttpRequest, alert: Alert) -> HttpResponse:
-    """Say that somebody knows of an alert; what is seen from then on opens another."""
-    known = saved_hunts.acknowledge(alert, request=request)
-    return envelope.answer({"alert": hunt_payloads.alert(known)}, message=_("Acknowledged."))
-
-
 @route("GET", Role.VIEWER, query=SearchQuery)
 def search(request: HttpRequest, query: SearchQuery) -> HttpResponse:
     """Where a host, an address, a port, a program or a PID is found, some of each kind."""
@@ -185,7 +140,9 @@ def _one(request: HttpRequest, hunt: Hunt) -> dict[str, Any]:
 def _shaped(request: HttpRequest, rows: list[Hunt]) -> Iterator[dict[str, Any]]:
     seen = Alert.objects.filter(hunt__in=rows, host__in=_every_host(request)).order_by()
     counts = dict(
-        seen.values_list("hunt").annotate(open_ones=Count("pk", filter=Q(acknowledged_at=None)))
+        seen.values_list("hunt").annotate(
+            open_ones=Count("pk", filter=Q(acknowledged_at=None, resolved_at=None))
+        )
     )
     for row in rows:
         yield hunt_payloads.hunt(

@@ -1,7 +1,8 @@
 """Saved hunts over new data: what they find becomes alerts, each once.
 
 Place in the data's way: rung by a task each minute, after ``history.store`` and before whoever
-reads alerts. Asks ``queries.new_sightings``, writes :class:`Alert`; knows no pages.
+reads alerts. Asks ``queries.new_sightings``; ``watch.lifecycle`` opens the alerts, so that channels
+hear of each, and what comes later is added to them here. Knows no pages.
 
 How each hit is counted exactly once: a host's snapshots are stored in the order of their times, and
 the sockets of one in one transaction. So whatever of a host was first seen by ``Alert.newest_at``
@@ -20,7 +21,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, Q
 from django.utils import timezone
@@ -32,13 +32,11 @@ from probes.history.queries import new_sightings
 from probes.history.queries.new_sightings import Counts
 from probes.history.queries.sightings import SeenRow
 from probes.history.queries.sought import Sought
-from probes.models import Alert, Hunt
+from probes.models import Alert, AlertKind, Change, Hunt
 from probes.payloads import hunts as hunt_payloads
+from probes.watch import lifecycle
 
 logger = logging.getLogger(__name__)
-
-CLOCKS_S: Final = 300
-"""How far the clocks of two workers may differ."""
 
 RUN_S: Final = 40.0
 """How long one run begins further hunts: the next one, a minute later, begins with the rest."""
@@ -66,13 +64,8 @@ class Ran:
 
 
 def margin() -> dt.timedelta:
-    """How long after its time a probe may be stored: queued, probed, parsed, by another clock."""
-    return dt.timedelta(
-        seconds=settings.PROBE_DEADLINE_S
-        + schedule.QUEUE_LEASE_S
-        + schedule.STORE_MARGIN_S
-        + CLOCKS_S
-    )
+    """How long after its time a probe may be stored."""
+    return schedule.stored_within()
 
 
 def run(using: str = "default") -> Ran:
@@ -176,7 +169,7 @@ def _add(
     seen = [hunt_payloads.evidence(row) for row in rows if row.socket.first_seen in times]
     alerts = Alert.objects.using(using)
     # Locked: whoever acknowledges it meanwhile has seen less, and these hits open another.
-    still_open = alerts.select_for_update().filter(acknowledged_at=None)
+    still_open = alerts.select_for_update().filter(resolved_at=None)
     alert = still_open.filter(hunt=hunt, host_id=host_id).first()
     if alert is not None:
         alert.hits += sum(times.values())
@@ -184,17 +177,31 @@ def _add(
         alert.evidence = kept_evidence(alert.evidence, seen)
         alert.save(using=using, update_fields=["hits", "newest_at", "evidence"])
         return False
-    alerts.create(
-        kind=Alert.Kind.HUNT,
-        hunt=hunt,
-        host_id=host_id,
-        subject=hunt.name,
-        opened_at=min(times),
-        newest_at=max(times),
-        hits=sum(times.values()),
-        evidence=kept_evidence([], seen),
-        mail_after=timezone.now() if hunt.mail_to else None,
+    shown = lifecycle.Evidence(rows=kept_evidence([], seen))
+    hits = sum(times.values())
+    (change,) = lifecycle.record(
+        [
+            lifecycle.Transition(
+                kind=Change.Kind.HUNT_HIT,
+                host_id=host_id,
+                at=max(times),
+                detail={"hunt": hunt.name, "hits": hits},
+                raises=lifecycle.Raise(
+                    kind=AlertKind.HUNT,
+                    fingerprint=f"hunt:{hunt.pk}",
+                    subject=hunt.name,
+                    hunt_id=hunt.pk,
+                    hits=hits,
+                    since=min(times),
+                    evidence=lambda: shown,
+                    ends_by_word=True,
+                ),
+            )
+        ],
+        using=using,
     )
+    if hunt.mail_to and change.alert_id is not None:
+        alerts.filter(pk=change.alert_id).update(mail_after=timezone.now())
     return True
 
 

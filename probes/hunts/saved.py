@@ -1,4 +1,4 @@
-"""Adding, changing and removing saved hunts, and acknowledging alerts: checked and recorded.
+"""Adding, changing and removing saved hunts: checked and recorded.
 
 Place in the data's way: between the pages and JSON routes and the rows. Each function is one
 transaction with its audit entry. A refusal is a ValidationError with messages by field.
@@ -102,22 +102,6 @@ def remove(hunt: Hunt, *, request: HttpRequest) -> None:
         audit.record("hunt.remove", request=request, target=stored, detail=_described(stored))
         Alert.objects.filter(hunt=stored).update(hunt=None, mail_after=None)
         stored.delete()
-
-
-def acknowledge(alert: Alert, *, request: HttpRequest) -> Alert:
-    """Say that somebody knows of it; one that somebody was faster with stays as it is."""
-    with transaction.atomic():
-        open_ones = Alert.objects.filter(pk=alert.pk, acknowledged_at=None)
-        now, who = timezone.now(), request.user.get_username()
-        if open_ones.update(acknowledged_at=now, acknowledged_by=who[:150]):
-            audit.record(
-                "alert.acknowledge",
-                request=request,
-                target=alert,
-                detail={"host": alert.host_id, "subject": alert.subject, "hits": alert.hits},
-            )
-    alert.refresh_from_db(fields=["acknowledged_at", "acknowledged_by"])
-    return alert
 
 
 def _fill(hunt: Hunt, data: Mapping[str, Any]) -> None:

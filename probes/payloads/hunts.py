@@ -1,4 +1,4 @@
-"""Sightings, hunts and alerts as JSON and CSV.
+"""Sightings and hunts as JSON and CSV.
 
 Place in the data's way: as ``probes.payloads``, whose rows these extend.
 """
@@ -11,7 +11,7 @@ from typing import Any, Final
 from probes import payloads
 from probes.history.queries.sightings import SeenRow, Sighting
 from probes.indicators import Indicator, Reading
-from probes.models import Alert, Hunt
+from probes.models import Hunt
 
 SIGHTING: Final = (
     "indicator",
@@ -29,20 +29,6 @@ SIGHTING: Final = (
     "programs",
 )
 SEEN_ROW: Final = ("indicator", "host", "removed_at", *payloads.CONNECTION_HISTORY)
-ALERT: Final = (
-    "id",
-    "kind",
-    "subject",
-    "hunt",
-    "host",
-    "opened_at",
-    "newest_at",
-    "hits",
-    "acknowledged_at",
-    "acknowledged_by",
-    "mailed_at",
-    "evidence",
-)
 HUNT: Final = (
     "id",
     "name",
@@ -111,24 +97,6 @@ def covered(of: Mapping[Indicator, Indicator]) -> list[dict[str, Any]]:
 def indicator(of: Indicator) -> dict[str, Any]:
     """One thing that was looked for."""
     return {"indicator": of.text, "kind": of.kind}
-
-
-def alert(row: Alert) -> dict[str, Any]:
-    """An alert with its evidence; its host and hunt are loaded."""
-    return {
-        "id": row.pk,
-        "kind": row.kind,
-        "subject": row.subject,
-        "hunt": None if row.hunt is None else {"id": row.hunt.pk, "name": row.hunt.name},
-        "host": payloads.host_name(row.host),
-        "opened_at": payloads.time(row.opened_at),
-        "newest_at": payloads.time(row.newest_at),
-        "hits": row.hits,
-        "acknowledged_at": payloads.time(row.acknowledged_at),
-        "acknowledged_by": row.acknowledged_by or None,
-        "mailed_at": payloads.time(row.mailed_at),
-        "evidence": row.evidence,
-    }
 
 
 def hunt(row: Hunt, *, open_alerts: int, resting: bool, may_change: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import template
@@ -12,6 +13,17 @@ from probes.history.queries import alerts
 register = template.Library()
 
 _KNOWN = "_open_alerts"
+
+_WATCHING = re.compile(
+    r"(alert|change|activity|service|restart|peer|drift|rule|port_polic|silence|channel|deliver)"
+)
+"""How names of the pages behind the entry "Alerts" begin."""
+
+
+@register.filter
+def is_watching(url_name: str | None) -> bool:
+    """Whether a page belongs to what is watched."""
+    return bool(url_name and _WATCHING.match(url_name))
 
 
 @register.simple_tag(takes_context=True)

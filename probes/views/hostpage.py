@@ -26,7 +26,7 @@ from probes.models import Schedule, Snapshot
 from probes.observation import Code
 from probes.status import Status
 from probes.views import moment as moments
-from probes.views import spans
+from probes.views import spans, watched
 from probes.views.moment import Moment
 
 TABS = (
@@ -37,8 +37,11 @@ TABS = (
     ("host_network", gettext_lazy("Network")),
     ("host_history", gettext_lazy("History")),
     ("host_diff", gettext_lazy("Diff")),
+    ("host_watch", gettext_lazy("Watch")),
     ("host_probes", gettext_lazy("Probes")),
 )
+WITHOUT_TIME = frozenset({"host_watch", "host_probes"})
+"""Tabs that look at no moment of their own."""
 
 
 KEY_CODES = frozenset({Code.HOST_KEY_UNKNOWN, Code.HOST_KEY_CHANGED, Code.HOST_KEY_REFUSED})
@@ -131,13 +134,14 @@ def fix(status: Status, host: Host, latest: Snapshot | None, *, administers: boo
 
 
 def context(request: HttpRequest, host: Host, *, tab: str) -> dict[str, Any]:
-    """What ``probes/_host_base.html`` needs, without a further query."""
+    """What ``probes/_host_base.html`` needs: one query, for the host's active alerts."""
     schedule = schedule_of(host)
     latest = schedule.latest if schedule is not None else None
     whole = newest_whole(host)
     status = statuses.of(
         host, schedule=schedule, latest=latest, latest_whole=whole, now=timezone.now()
     )
+    active = watched.host_alerts(host)
     return {
         "host": host,
         "status": status,
@@ -147,8 +151,9 @@ def context(request: HttpRequest, host: Host, *, tab: str) -> dict[str, Any]:
         "whole": whole,
         "progress": asked_progress(schedule),
         "since": latest.pk if latest is not None else 0,
+        **active,
         "suspicions": {} if host.removed_at else trouble.suspicions(whole),
-        "tabs": _tabs(request, host, whole),
+        "tabs": _tabs(request, host, whole, alerts=active["active_total"]),
         "tab": tab,
     }
 
@@ -212,7 +217,7 @@ def with_query(request: HttpRequest, **changes: str | None) -> str:
     return f"?{query.urlencode()}"
 
 
-def _tabs(request: HttpRequest, host: Host, whole: Snapshot | None) -> list[Tab]:
+def _tabs(request: HttpRequest, host: Host, whole: Snapshot | None, *, alerts: int) -> list[Tab]:
     at = request.GET.get("at", "")
     kept = QueryDict(mutable=True)
     for parameter in ("at", "span"):
@@ -221,13 +226,14 @@ def _tabs(request: HttpRequest, host: Host, whole: Snapshot | None) -> list[Tab]
     counts = {
         "host": whole.sockets if whole is not None and not at else None,
         "host_ports": whole.listeners if whole is not None and not at else None,
+        "host_watch": alerts or None,
     }
     suffix = f"?{kept.urlencode()}" if kept else ""
     return [
         Tab(
             name=name,
             label=str(label),
-            url=reverse(name, args=[host.pk]) + ("" if name == "host_probes" else suffix),
+            url=reverse(name, args=[host.pk]) + ("" if name in WITHOUT_TIME else suffix),
             count=counts.get(name),
         )
         for name, label in TABS

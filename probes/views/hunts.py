@@ -63,7 +63,7 @@ def index(request: HttpRequest) -> HttpResponse:
     counts = {
         hunt: (open_ones, every, newest)
         for hunt, open_ones, every, newest in seen.values_list("hunt").annotate(
-            open_ones=Count("pk", filter=Q(acknowledged_at=None)),
+            open_ones=Count("pk", filter=Q(acknowledged_at=None, resolved_at=None)),
             every=Count("pk"),
             newest=Max("newest_at"),
         )

@@ -7,9 +7,10 @@ links to the neighbours and the banner are made here once for all tabs.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -102,6 +103,27 @@ def parse(text: str) -> dt.datetime | None:
         # The ends of the calendar do not survive the way back to the site's zone.
         raise FilterError("at", _("Give a time in the years 1970 to 2199."))
     return utc.replace(microsecond=999_999) if utc.microsecond == 0 else utc
+
+
+def zoned(query: QueryDict, names: Iterable[str] = ("since", "until")) -> QueryDict:
+    """A query whose times, given in the site's zone where they name none, are in UTC.
+
+    A whole second means its beginning for ``since`` and its end for others. Raises FilterError
+    naming the one that is no time.
+    """
+    given = query.copy()
+    for name in names:
+        listed = given.getlist(name)
+        if len(listed) != 1 or not str(listed[0]).strip():
+            continue
+        try:
+            when = parse(str(listed[0]))
+        except FilterError as error:
+            raise FilterError(name, error.message) from None
+        if when is not None:
+            begins = name == "since" and when.microsecond == 999_999
+            given[name] = stamp(when.replace(microsecond=0) if begins else when)
+    return given
 
 
 def stamp(when: dt.datetime) -> str:

@@ -25,11 +25,13 @@ from netadmin.access.models import Role
 from netadmin.access.permissions import require
 from probes.filters import FilterError
 from probes.history import queries
-from probes.history.queries import Bar, HostRow
+from probes.history.queries import Bar, HostRow, activity
 from probes.status import LABELS, Level
+from probes.views import watched
 from probes.views.hostpage import Fix, administers, asked_progress, fix, with_query
 
 PAGE_SIZE = 50
+NEWEST_CHANGES = 5
 PROBLEM_HOSTS = 6
 """Hosts named per problem; the rest are a number and a link."""
 
@@ -100,16 +102,28 @@ def overview(request: HttpRequest) -> HttpResponseBase:
         return csvfile.answer("hosts", CSV_COLUMNS, map(_csv_row, shown))
     page = Paginator(shown, PAGE_SIZE).get_page(request.GET.get("page"))
     bars = _bars([row.host.pk for row in page])
+    badges = watched.badges([row.host.pk for row in page])
     context = {
         "problem": problem,
         "groups": groups,
         "rows": [
-            (row, bars[row.host.pk], asked_progress(row.schedule), _latest_id(row)) for row in page
+            (
+                row,
+                bars[row.host.pk],
+                asked_progress(row.schedule),
+                _latest_id(row),
+                badges.get(row.host.pk, []),
+            )
+            for row in page
         ],
         "page": page,
         "previous_url": _page_url(request, page.number - 1) if page.has_previous() else "",
         "next_url": _page_url(request, page.number + 1) if page.has_next() else "",
         "tiles": _tiles(rows, request),
+        "changes": [
+            watched.change_row(change)
+            for change in activity.newest_changes(visible, most=NEWEST_CHANGES)
+        ],
         "totals": {
             "hosts": len(rows),
             "sockets": sum(row.latest_whole.sockets for row in rows if row.latest_whole),

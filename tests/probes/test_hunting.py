@@ -22,7 +22,7 @@ from probes.history import store
 from probes.history.queries import new_sightings
 from probes.hunts import alert_mail
 from probes.hunts import running as hunting
-from probes.models import Alert, Hunt
+from probes.models import Alert, Change, Hunt
 from tests.databases import POSTGRESQL, both_databases, both_databases_committed
 from tests.probes.history import plans
 from tests.probes.history.played import LISTENER, line, observed, table
@@ -66,6 +66,12 @@ def alerts(using: str) -> list[tuple[str, int, bool]]:
     return [(row.host.name, row.hits, row.acknowledged_at is None) for row in rows]
 
 
+def known(using: str) -> None:
+    """Somebody acknowledges all of them, by which alerts of hunts are over."""
+    now = timezone.now()
+    Alert.objects.using(using).update(acknowledged_at=now, resolved_at=now)
+
+
 @both_databases
 def test_a_hit_opens_one_alert_a_host_and_more_hits_add_to_it(using: str) -> None:
     hunt = saved(using, owner(using))
@@ -82,6 +88,11 @@ def test_a_hit_opens_one_alert_a_host_and_more_hits_add_to_it(using: str) -> Non
     alert = Alert.objects.using(using).get(host=one)
     assert (alert.opened_at, alert.newest_at) == (first, newest)
     assert (alert.subject, alert.hunt_id, alert.kind) == ("botnet", hunt.pk, "hunt")
+    told = Change.objects.using(using).filter(announced_at=None).order_by("host__name")
+    assert [(row.kind, row.turn, row.host_id) for row in told] == [
+        ("hunt_hit", "opened", one.pk), ("hunt_hit", "opened", two.pk)
+    ], "channels hear of each alert once"  # fmt: skip
+    assert told[0].alert == alert
     assert [row["local_port"] for row in alert.evidence] == [40_000, 40_001, 40_002]
     assert {(row["indicator"], row["foreign_ip"], row["program"]) for row in alert.evidence} == {
         (BAD, BAD, "xmrig")
@@ -110,7 +121,7 @@ def test_an_acknowledged_alert_is_followed_by_another_without_its_hits(using: st
     host = new_host(using)
     sees(host, using, 1, *dialled(40_000))
     hunting.run(using)
-    Alert.objects.using(using).update(acknowledged_at=timezone.now())
+    known(using)
     hunting.run(using)
     assert alerts(using) == [("web1", 1, False)]
 
@@ -213,10 +224,11 @@ def test_an_alert_keeps_the_first_rows_and_the_newest(using: str) -> None:
 def test_the_database_refuses_a_second_open_alert(using: str) -> None:
     hunt, host, now = saved(using, owner(using)), new_host(using), timezone.now()
     fields = {"kind": "hunt", "hunt": hunt, "host": host, "subject": "x", "opened_at": now}
+    fields |= {"fingerprint": f"hunt:{hunt.pk}", "ends_by_word": True}
     Alert.objects.using(using).create(newest_at=now, **fields)
     with pytest.raises(IntegrityError), transaction.atomic(using=using):
         Alert.objects.using(using).create(newest_at=now, **fields)
-    Alert.objects.using(using).update(acknowledged_at=now)
+    known(using)
     Alert.objects.using(using).create(newest_at=now, **fields)
 
 
@@ -267,7 +279,7 @@ def test_what_comes_while_an_alert_is_acknowledged_opens_another() -> None:
 
     worker = threading.Thread(target=look)
     with transaction.atomic(using=using):
-        Alert.objects.using(using).update(acknowledged_at=timezone.now())
+        known(using)
         worker.start()
         wait_until(lambda: somebody_waits_for_us(using), timeout_s=30)
     worker.join(60)
