@@ -6,7 +6,8 @@ nowhere.
 
 The lines are constants. Nothing a person or a host typed ever becomes part of one; what differs
 from probe to probe (the random marker, the sudo prompt and password, whether the other tables are
-wanted) travels on standard input, so it is in no process list either.
+wanted, the words of a restart) travels on standard input, so it is in no process list of a shell
+either.
 
 For everything with a shell of its own there is one line, in three forms of sudo. It is one ``sh``
 script in single quotes, free of single quotes, backslashes and exclamation marks, so that any login
@@ -23,8 +24,10 @@ are tested with programs that stand for them, not on such systems.
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from hosts.target import Sudo
@@ -182,11 +185,38 @@ def _posix(how: Sudo) -> str:
     return f"exec /bin/sh -c '{_SETUP}{_LOCK}{run}{_TABLES}'"
 
 
+# A restart reads its words, one a line, into the positional parameters, where no shell looks into
+# them again; exec runs programs only, never what the shell itself knows (eval, cd). A session of
+# its own, where setsid(1) is there: what the command leaves running must not end with the line.
+_RESTART = (
+    "IFS= read -r t; IFS= read -r p; IFS= read -r c; "
+    "PATH=${{PATH:-/usr/bin:/bin}}:/usr/sbin:/sbin; export PATH; {locale}"
+    'while [ $# -lt "$c" ]; do IFS= read -r w || exit 125; set -- "$@" "$w"; done; '
+    "s=; if command -v setsid >/dev/null 2>&1; then s=setsid; fi; "
+    'echo "$t begin"; (exec $s {sudo}"$@"{stdin}); e=$?; echo; echo "$t end $e"'
+)
+
+
+def _restart(how: Sudo) -> str:
+    """The line for everything with a shell. sudo gets ``--``: a word is never an option of it, and
+    the C locale, in which its refusals are known."""
+    locale = "LC_ALL=C; export LC_ALL; "
+    locale, sudo, stdin = {
+        Sudo.NONE: ("", "", " </dev/null"),
+        Sudo.NOPASSWD: (locale, "sudo -n -- ", " </dev/null"),
+        Sudo.PASSWORD: (locale, 'sudo -S -p "$p" -- ', ""),
+    }[how]
+    return f"exec /bin/sh -c '{_RESTART.format(locale=locale, sudo=sudo, stdin=stdin)}'"
+
+
 LINES: Mapping[str, str] = MappingProxyType(
     {
         "sockets": _posix(Sudo.NONE),
         "sockets by sudo": _posix(Sudo.NOPASSWD),
         "sockets by sudo with a password": _posix(Sudo.PASSWORD),
+        "restart": _restart(Sudo.NONE),
+        "restart by sudo": _restart(Sudo.NOPASSWD),
+        "restart by sudo with a password": _restart(Sudo.PASSWORD),
         "windows sockets": "netstat -ano",
         "windows processes": "tasklist -fo csv -nh",
         "windows code page": "chcp.com",
@@ -226,6 +256,75 @@ def sockets(
         prompt=prompt.encode(),
         answer=_typed(password),
     )
+
+
+MOST_WORDS = 64
+MOST_WORD_BYTES = 1000
+
+_PROGRAM = re.compile(r"/[^/].*|[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.DOTALL)
+"""The first word: an absolute path, or a name that PATH finds. None is an option, nor a variable
+for sudo (``NAME=value``)."""
+
+
+class UnusableWords(ValueError):
+    """Words that are no command; ``code`` is ``empty``, ``too_many``, ``blank``, ``too_long``,
+    ``unprintable`` or ``program``, ``number`` the word's, from 1."""
+
+    def __init__(self, code: str, number: int = 0) -> None:
+        super().__init__(code)
+        self.code = code
+        self.number = number
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise UnusableWords where ``words`` cannot be run by :func:`restart`.
+
+    Control characters, line breaks and NUL are refused wherever they stand; anything else in a
+    word after the first is passed on as it is.
+    """
+    if not words:
+        raise UnusableWords("empty")
+    if len(words) > MOST_WORDS:
+        raise UnusableWords("too_many")
+    for number, word in enumerate(words, start=1):
+        if not word:
+            raise UnusableWords("blank", number)
+        if not word.isprintable():
+            raise UnusableWords("unprintable", number)
+        if len(word.encode()) > MOST_WORD_BYTES:
+            raise UnusableWords("too_long", number)
+    if _PROGRAM.fullmatch(words[0]) is None:
+        raise UnusableWords("program", 1)
+
+
+def restart(
+    words: Sequence[str], sudo: Sudo = Sudo.NONE, *, password: str | None = None
+) -> Command:
+    """The command that runs ``words`` as one program with its arguments, framed by a fresh marker.
+
+    Raises UnusableWords, and UnusablePassword as :func:`sockets`.
+    """
+    check_words(words)
+    token = secrets.token_hex(16)
+    end = f"{token} end ".encode()
+    counted = "".join(f"{word}\n" for word in (str(len(words)), *words))
+    if sudo is not Sudo.PASSWORD:
+        line = LINES["restart" if sudo is Sudo.NONE else "restart by sudo"]
+        return Command(line=line, stdin=f"{token}\n-\n{counted}".encode(), end=end)
+    prompt = f"sudo-{secrets.token_hex(16)}:"
+    return Command(
+        line=LINES["restart by sudo with a password"],
+        stdin=f"{token}\n{prompt}\n{counted}".encode(),
+        end=end,
+        prompt=prompt.encode(),
+        answer=_typed(password),
+    )
+
+
+def restart_shown(words: Sequence[str], sudo: Sudo = Sudo.NONE) -> str:
+    """What :func:`restart` runs, as a person would type it in a shell."""
+    before = {Sudo.NONE: [], Sudo.NOPASSWD: ["sudo", "-n"], Sudo.PASSWORD: ["sudo"]}[sudo]
+    return shlex.join([*before, *words])
 
 
 def windows(what: str) -> Command:

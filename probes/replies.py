@@ -117,6 +117,22 @@ def read(command: Command, stdout: bytes) -> Reply | None:
     )
 
 
+def restarted(command: Command, stdout: bytes) -> tuple[bytes, int | None]:
+    """What the command of a restart printed, and its exit status.
+
+    None where the output ended before it did. The frame, ``TOKEN begin`` and ``TOKEN end 0``, is
+    known to the shell around the command alone.
+    """
+    begin = token(command) + b" begin\n"
+    begun = stdout.find(begin)
+    if begun < 0:
+        return b"", None
+    printed, mark, rest = stdout[begun + len(begin) :].partition(b"\n" + command.end)
+    status, newline, _rest = rest[:_MAX_FIELDS_BYTES].partition(b"\n")
+    word = status.decode("ascii", "replace")
+    return printed, int(word) if mark and newline and _is_number(word) else None
+
+
 def attempts(command: Command, stdout: bytes) -> list[Attempt]:
     """Each attempt at the other tables, in order, as far as the output goes."""
     return [

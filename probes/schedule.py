@@ -31,6 +31,9 @@ QUEUE_LEASE_S = 60
 STORE_MARGIN_S = 30
 """Added to the probe's deadline for a running lease: waiting for a thread, parsing, storing."""
 
+CLOCKS_S = 300
+"""How far the clocks of two workers may differ."""
+
 LIVE_FAILING_S = 60.0
 """A host that a live page looks at and that fails is tried again after so long at most."""
 
@@ -39,6 +42,13 @@ PAUSING = frozenset({Code.LOGIN_FAILED, Code.SUDO_REFUSED})
 
 Lane = Literal["live", "failing"]
 """Hosts that answered last time, and those that did not: the dead never delay the living."""
+
+
+def stored_within() -> dt.timedelta:
+    """How long after its time a probe may be stored: queued, probed, parsed, by another clock."""
+    return dt.timedelta(
+        seconds=settings.PROBE_DEADLINE_S + QUEUE_LEASE_S + STORE_MARGIN_S + CLOCKS_S
+    )
 
 
 def ensure() -> int:
@@ -69,11 +79,15 @@ def claim(lane: Lane, *, limit: int) -> tuple[list[int], str]:
     return list(won.values_list("pk", flat=True)), token
 
 
-def claim_one(host: Host) -> str | None:
-    """Lease one host at once whether due or not; None while somebody else probes it."""
+def claim_one(host: Host, *, for_s: float | None = None) -> str | None:
+    """Lease one host at once whether due or not; None while somebody else probes it.
+
+    For as long as a probe takes at most, or ``for_s`` seconds.
+    """
     ensure_one(host)
     now, token = timezone.now(), secrets.token_hex(16)
-    won = _free(now).filter(pk=host.pk).update(lease_until=_running_until(now), lease_token=token)
+    until = _running_until(now) if for_s is None else now + dt.timedelta(seconds=for_s)
+    won = _free(now).filter(pk=host.pk).update(lease_until=until, lease_token=token)
     return token if won == 1 else None
 
 

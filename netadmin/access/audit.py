@@ -21,6 +21,7 @@ def record(
     actor: str = "",
     target: models.Model | None = None,
     detail: dict[str, Any] | None = None,
+    using: str = "default",
 ) -> AuditEntry:
     """Append one entry; call it inside the ``transaction.atomic`` of the act itself.
 
@@ -28,7 +29,7 @@ def record(
     """
     token = getattr(request, "token", None) if request else None
     user = getattr(request, "user", None) if request else None
-    return AuditEntry.objects.create(
+    return AuditEntry.objects.using(using).create(
         actor=actor or (user.get_username() if user is not None else "") or "system",
         token=token.prefix if token else "",
         address=client_address(request) if request else None,

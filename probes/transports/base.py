@@ -88,10 +88,15 @@ class TransportError(Exception):
 
 
 class ConnectionBroken(TransportError):
-    """An open connection turned out dead before the command gave a byte: worth a fresh one."""
+    """An open connection turned out dead before the command gave a byte: worth a fresh one.
 
-    def __init__(self, detail: str, *, code: Code = Code.TRUNCATED) -> None:
+    ``sent`` is False where the command cannot have reached the host: one that must not run twice is
+    then worth a fresh connection too.
+    """
+
+    def __init__(self, detail: str, *, code: Code = Code.TRUNCATED, sent: bool = True) -> None:
         super().__init__(Failure(code, detail), stage=Stage.COMMAND)
+        self.sent = sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,8 +291,9 @@ class Connection:
             ) from None
         except _NETWORK_ERRORS:
             if limit.expired:
-                raise ConnectionBroken("no session was opened", code=Code.TIMED_OUT) from None
-            raise ConnectionBroken("the connection broke before the command") from None
+                detail = "no session was opened"
+                raise ConnectionBroken(detail, code=Code.TIMED_OUT, sent=False) from None
+            raise ConnectionBroken("the connection broke before the command", sent=False) from None
 
 
 _CONNECT_FAILED = 2  # SSH_OPEN_CONNECT_FAILED, RFC 4254, 5.1

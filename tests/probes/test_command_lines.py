@@ -102,6 +102,28 @@ def test_every_command_line_is_known_byte_for_byte() -> None:
         "sockets": line(PLAIN),
         "sockets by sudo": line(BY_SUDO),
         "sockets by sudo with a password": line(BY_SUDO_WITH_A_PASSWORD),
+        "restart": (
+            "exec /bin/sh -c 'IFS= read -r t; IFS= read -r p; IFS= read -r c; "
+            "PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin; export PATH; "
+            'while [ $# -lt "$c" ]; do IFS= read -r w || exit 125; set -- "$@" "$w"; done; '
+            "s=; if command -v setsid >/dev/null 2>&1; then s=setsid; fi; "
+            'echo "$t begin"; (exec $s "$@" </dev/null); e=$?; echo; echo "$t end $e"\''
+        ),
+        "restart by sudo": (
+            "exec /bin/sh -c 'IFS= read -r t; IFS= read -r p; IFS= read -r c; "
+            "PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin; export PATH; LC_ALL=C; export LC_ALL; "
+            'while [ $# -lt "$c" ]; do IFS= read -r w || exit 125; set -- "$@" "$w"; done; '
+            "s=; if command -v setsid >/dev/null 2>&1; then s=setsid; fi; "
+            'echo "$t begin"; (exec $s sudo -n -- "$@" </dev/null); e=$?; echo; '
+            'echo "$t end $e"\''
+        ),
+        "restart by sudo with a password": (
+            "exec /bin/sh -c 'IFS= read -r t; IFS= read -r p; IFS= read -r c; "
+            "PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin; export PATH; LC_ALL=C; export LC_ALL; "
+            'while [ $# -lt "$c" ]; do IFS= read -r w || exit 125; set -- "$@" "$w"; done; '
+            "s=; if command -v setsid >/dev/null 2>&1; then s=setsid; fi; "
+            'echo "$t begin"; (exec $s sudo -S -p "$p" -- "$@"); e=$?; echo; echo "$t end $e"\''
+        ),
         "windows sockets": "netstat -ano",
         "windows processes": "tasklist -fo csv -nh",
         "windows code page": "chcp.com",
@@ -117,6 +139,62 @@ def test_a_command_is_one_of_the_known_lines_whatever_the_secrets_are(tables: bo
         for password in ("plain", "'$(id)", "`id`;id|id", "--help", "✓ 🔑"):
             made = commands.sockets(how, password=password, tables=tables)
             assert made.line in commands.LINES.values()
+
+
+HOSTILE = (
+    "; id", "$(id)", "`id`", "-rf", "--", "a b  c ", "'", '"', "\\", "!x", "*", "~", "&& id",
+    "| id", "A=b", "${IFS}", "日本 ✓",
+)  # fmt: skip
+"""Words that a shell would read otherwise than as themselves."""
+
+
+@pytest.mark.parametrize("how", list(Sudo))
+def test_the_words_of_a_restart_are_in_no_line_and_travel_one_by_one(how: Sudo) -> None:
+    made = commands.restart(["systemctl", *HOSTILE], how, password="p")
+    assert made.line in commands.LINES.values()
+    assert made.line == commands.restart(["true"], how, password="p").line
+    token, prompt, count, *words = made.stdin.decode().split("\n")
+    assert (int(count), words) == (1 + len(HOSTILE), ["systemctl", *HOSTILE, ""])
+    assert prompt == (made.prompt.decode() or "-")
+    assert token == replies.token(made).decode()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([], "empty"),
+        (["true"] * 65, "too_many"),
+        (["true", ""], "blank"),
+        (["true", "x" * 1001], "too_long"),
+        (["true", "two\nlines"], "unprintable"),
+        (["true", "nul\0"], "unprintable"),
+        (["true", "\x1b[31m"], "unprintable"),
+        (["true", "a\rb"], "unprintable"),
+        (["true", "\u202eevil"], "unprintable"),
+        (["-rf"], "program"),
+        (["--"], "program"),
+        (["A=b", "id"], "program"),
+        (["$(id)"], "program"),
+        (["`id`"], "program"),
+        (["id;id"], "program"),
+        (["a b"], "program"),
+        (["./run"], "program"),
+        (["bin/run"], "program"),
+        (["/"], "program"),
+    ],
+)
+def test_words_that_are_no_program_with_its_arguments_are_refused(
+    words: list[str], code: str
+) -> None:
+    with pytest.raises(commands.UnusableWords) as refused:
+        commands.restart(words)
+    assert refused.value.code == code
+
+
+def test_a_restart_is_shown_as_one_would_type_it() -> None:
+    words = ["systemctl", "restart", "a b;$(id)"]
+    assert commands.restart_shown(words, Sudo.NOPASSWD) == "sudo -n systemctl restart 'a b;$(id)'"
+    assert commands.restart_shown(words) == "systemctl restart 'a b;$(id)'"
 
 
 def test_what_to_take_is_asked_for_on_standard_input_alone() -> None:
