@@ -70,22 +70,24 @@ class Draft:
     """Whether a stored secret was typed again for this."""
 
 
-def create_host(data: Mapping[str, Any], *, request: HttpRequest | None) -> Host:
-    """Add a host; raises ValidationError by field."""
+def create_host(data: Mapping[str, Any], *, request: HttpRequest | None, actor: str = "") -> Host:
+    """Add a host; raises ValidationError by field. ``actor`` names who is no user (a source)."""
     with transaction.atomic():
-        return _save(draft(data, host=None, request=request), request)
+        return _save(draft(data, host=None, request=request), request, actor)
 
 
-def change_host(host: Host, data: Mapping[str, Any], *, request: HttpRequest | None) -> Host:
+def change_host(
+    host: Host, data: Mapping[str, Any], *, request: HttpRequest | None, actor: str = ""
+) -> Host:
     """Change a host and return it fresh; raises ValidationError by field."""
     with transaction.atomic():
         stored = Host.objects.select_for_update(of=("self",)).kept().filter(pk=host.pk).first()
         if stored is None:
             raise ValidationError({"name": _("This host was removed meanwhile.")})
-        return _save(draft(data, host=stored, request=request), request)
+        return _save(draft(data, host=stored, request=request), request, actor)
 
 
-def remove_host(host: Host, *, request: HttpRequest | None) -> None:
+def remove_host(host: Host, *, request: HttpRequest | None, actor: str = "") -> None:
     """Stop watching a host and forget how to log in to it; its history stays.
 
     Raises ValidationError where another host is reached through it.
@@ -107,7 +109,9 @@ def remove_host(host: Host, *, request: HttpRequest | None) -> None:
         stored.enabled = False
         stored.credential = stored.jump_host = None
         stored.save()
-        audit.record("host.remove", request=request, target=stored, detail={"was": was})
+        audit.record(
+            "host.remove", request=request, actor=actor, target=stored, detail={"was": was}
+        )
     host.removed_at = stored.removed_at
 
 
@@ -161,7 +165,7 @@ def describe(host: Host) -> dict[str, Any]:
     return values
 
 
-def _save(checked: Draft, request: HttpRequest | None) -> Host:
+def _save(checked: Draft, request: HttpRequest | None, actor: str) -> Host:
     host, adding = checked.host, checked.host.pk is None
     if checked.new_credential is not None:
         credentials.insert(checked.new_credential, request=request)
@@ -177,7 +181,11 @@ def _save(checked: Draft, request: HttpRequest | None) -> Host:
         changed["confirmed"] = [None, "the stored secret was typed again"]
     if adding or changed:
         audit.record(
-            "host.add" if adding else "host.change", request=request, target=host, detail=changed
+            "host.add" if adding else "host.change",
+            request=request,
+            actor=actor,
+            target=host,
+            detail=changed,
         )
     return host
 

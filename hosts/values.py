@@ -52,6 +52,11 @@ def check_text(value: Any, *, longest: int, lines: bool = False) -> str:
     return value
 
 
+def fit_text(value: str) -> str:
+    """``value`` with whatever :func:`check_text` refuses replaced, to be stored as it was met."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unfit(char) else char for char in value)
+
+
 def _is_unfit(char: str) -> bool:
     code = ord(char)
     return code < 32 or 127 <= code < 160 or 0xD800 <= code < 0xE000 or code in (0x2028, 0x2029)

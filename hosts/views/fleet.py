@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from hosts import csv_import, reach
+from hosts.cmdb import decisions
 from hosts.models import HostGroup, HostQuerySet
 from netadmin import csvfile
 from netadmin.access import permissions
@@ -58,8 +59,10 @@ def host_list(request: HttpRequest) -> HttpResponseBase:
         rows = (_row(host, administers) for host in hosts.iterator(chunk_size=500))
         return csvfile.answer("hosts", csv_import.COLUMNS, rows)
     page = Paginator(hosts, PAGE_ROWS).get_page(request.GET.get("page"))
+    all_hosts = permissions.administers_all(request.user)
     context = {
         "page": page,
+        "sources_waiting": decisions.waiting() if all_hosts else 0,
         "query": query,
         "filtered": any(query.values()),
         "groups": limits.groups(),

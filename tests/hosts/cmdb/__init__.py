@@ -1,0 +1,1 @@
+"""Sources of hosts: reading, planning and synchronising."""
