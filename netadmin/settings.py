@@ -103,7 +103,17 @@ if _database["ENGINE"].endswith("sqlite3"):
 elif "postgresql" in _database["ENGINE"]:
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
-    _database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    # A server that vanished without a word (power, a failover) is noticed within a minute, not
+    # after the hours that kernels give an idle connection.
+    _options: dict[str, Any] = _database.setdefault("OPTIONS", {})
+    for _name, _value in {
+        "connect_timeout": 5,
+        "keepalives_idle": 20,
+        "keepalives_interval": 5,
+        "keepalives_count": 4,
+        "tcp_user_timeout": 40_000,
+    }.items():
+        _options.setdefault(_name, _value)
 else:
     raise ImproperlyConfigured("DATABASE_URL must be postgres:// or sqlite://.")
 DATABASES = {"default": _database}
@@ -213,8 +223,12 @@ PROBE_THREADS: int = env("PROBE_THREADS")
 CONNECT_BACK: bool = env("CONNECT_BACK")
 REVERSE_DNS: bool = env("REVERSE_DNS")
 DNS_SERVERS: list[tuple[str, int]] = declared.dns_servers(env("DNS_SERVERS"))
+OUTBOUND_ALLOWED_NETWORKS = declared.networks(env("OUTBOUND_ALLOWED_NETWORKS"))
+CMDB_FILES_DIR: Path | None = declared.folder("CMDB_FILES_DIR", env("CMDB_FILES_DIR"))
 COMMON_PORTS: tuple[int, ...] = declared.common_ports(env("COMMON_PORTS"))
 PORT_NAMES: bool = env("PORT_NAMES")
+ALERT_QUIET_S: int = env("ALERT_QUIET_S")
+ALERT_MAX_WAIT_S: int = env("ALERT_MAX_WAIT_S")
 RETENTION_DAYS: int = env("RETENTION_DAYS")
 ROLLUP_RETENTION_DAYS: int = env("ROLLUP_RETENTION_DAYS")
 RAW_RETENTION_DAYS: int = env("RAW_RETENTION_DAYS")
@@ -246,6 +260,9 @@ LOGGING = {
     "loggers": {
         "paramiko": {"level": "WARNING" if LOG_LEVEL != "DEBUG" else "INFO"},
         "django.db.backends": {"level": "INFO"},
+        # They would write the addresses that are asked, which hold tokens.
+        "urllib3": {"level": "WARNING"},
+        "apprise": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
     },
 }
