@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from bench import demo_tables, demo_troubles
+from bench import demo_tables, demo_troubles, demo_watching
 from hosts.models import Credential, Host, HostGroup
 from probes import runner
 from probes.history import rollups, store, tables
@@ -124,8 +124,11 @@ FLEET = (
 )  # fmt: skip
 
 
-def build(until: dt.datetime) -> list[Host]:
-    """Make the fleet with its history up to ``until``, and probe this machine; returns hosts."""
+def build(until: dt.datetime, *, judge: store.Judge | None = None) -> list[Host]:
+    """Make the fleet with its history up to ``until``, and probe this machine; returns hosts.
+
+    With ``judge`` each probe is judged as a worker does it, so that the fleet has its alerts.
+    """
     credential = Credential.objects.create(name="deploy", user="deploy", method="password")
     groups = {
         name: HostGroup.objects.create(name=name) for name in sorted({s.group for s in FLEET})
@@ -138,7 +141,7 @@ def build(until: dt.datetime) -> list[Host]:
         host = Host.objects.create(name=sample.name, address=sample.address, credential=credential)
         host.groups.add(groups[sample.group])
         for observation in observations(sample, until):
-            store.save(host, observation, login_version=host.login_version)
+            store.save(host, observation, login_version=host.login_version, judge=judge)
         demo_troubles.tell(host, until)
         hosts.append(host)
         if sample.name == "web-1":
@@ -168,8 +171,13 @@ def hunts(owner: User, until: dt.datetime) -> None:
         began = until - dt.timedelta(hours=hours)
         Hunt.objects.create(name=name, owner=owner, indicators=indicators, checked_at=began)
     hunting.run()
-    known = Alert.objects.filter(host__name="db-2")
-    known.update(acknowledged_at=until, acknowledged_by=owner.username)
+    known = Alert.objects.filter(host__name="db-2", kind="hunt", ends_by_word=True)
+    known.update(
+        acknowledged_at=until,
+        acknowledged_by=owner.username,
+        resolved_at=until,
+        resolved_by=owner.username,
+    )
 
 
 def observations(sample: Sample, until: dt.datetime) -> Iterator[Observation]:
@@ -183,6 +191,7 @@ def observations(sample: Sample, until: dt.datetime) -> Iterator[Observation]:
         wave = 1 + 0.45 * _wave(index)
         rows = _sockets(sample, live, wave, numbers, index)
         rows += demo_troubles.rows(sample.name, sample.address, index, PROBES)
+        rows += demo_watching.rows(sample.name, index)
         failure = next(
             (
                 Failure(code, detail)

@@ -38,17 +38,20 @@ def main(folder: Path) -> None:
         from django.test.testcases import LiveServerThread
         from django.utils import timezone
 
-        from bench import demo_fleet, demo_mailings
+        from bench import demo_fleet, demo_mailings, demo_services, demo_watching
+        from probes.watch import judging
 
         settings.STORAGES["staticfiles"] = {
             "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         }
         call_command("migrate", verbosity=0)
-        hosts = demo_fleet.build(timezone.now())
+        hosts = demo_fleet.build(timezone.now(), judge=judging.judge)
         password = secrets.token_urlsafe(12)
         ann = User.objects.create_superuser("ann", "", password)
         demo_mailings.build(ann, hosts, timezone.now())
         demo_fleet.hunts(ann, timezone.now())
+        alert = demo_watching.build(ann, timezone.now())
+        service = demo_services.build(ann, hosts, timezone.now()).pk
         connection.close()
         server = LiveServerThread("127.0.0.1", StaticFilesHandler, connections_override={})
         server.daemon = True
@@ -62,6 +65,8 @@ def main(folder: Path) -> None:
                 folder,
                 password=password,
                 ids={host.name: host.pk for host in hosts},
+                alert=alert,
+                service=service,
             )
         finally:
             server.terminate()
@@ -89,7 +94,9 @@ def _settings(data: str) -> None:
     )
 
 
-def _draw(origin: str, folder: Path, *, password: str, ids: dict[str, int]) -> None:
+def _draw(
+    origin: str, folder: Path, *, password: str, ids: dict[str, int], alert: int, service: int
+) -> None:
     from playwright.sync_api import sync_playwright
 
     from tests.servers import find_program
@@ -127,6 +134,12 @@ def _draw(origin: str, folder: Path, *, password: str, ids: dict[str, int]) -> N
         ("hunt-list", "/hunt/?indicators=140.82.112.3%0Aport+22%0Aevil.example%0Aprogram:redis"),
         ("hunts", "/hunts/"),
         ("alerts", "/alerts/"),
+        ("alert", f"/alerts/{alert}/"),
+        ("services", "/services/"),
+        ("service", f"/services/{service}/"),
+        ("silences", "/silences/?state=all"),
+        ("silence", "/silences/add/"),
+        ("activity", "/activity/"),
         ("search", "/search/?q=22"),
         ("bad-filter", f"{web}?state=LISTEN&proto=udp"),
     ]
