@@ -23,6 +23,12 @@ NAMES_EVERY_S = 15.0
 ROLL_UP_EVERY_S = 60.0
 REPORTS_EVERY_S = 60.0
 HUNT_EVERY_S = 60.0
+DRIFT_EVERY_S = 60.0
+WATCH_EVERY_S = 30.0
+RECOVER_EVERY_S = 2.0
+ANNOUNCE_EVERY_S = 2.0
+FOLLOW_UP_EVERY_S = 30.0
+SYNC_HOSTS_EVERY_S = 30.0
 app.conf.beat_schedule = {
     "dispatch": {
         "task": "probes.tasks.dispatch",
@@ -49,6 +55,36 @@ app.conf.beat_schedule = {
         "task": "probes.tasks.hunt",
         "schedule": HUNT_EVERY_S,
         "options": {"expires": HUNT_EVERY_S * 0.9},
+    },
+    "watch": {
+        "task": "probes.tasks.watch",
+        "schedule": WATCH_EVERY_S,
+        "options": {"expires": WATCH_EVERY_S * 0.9},
+    },
+    "recover": {
+        "task": "probes.tasks.recover",
+        "schedule": RECOVER_EVERY_S,
+        "options": {"expires": RECOVER_EVERY_S * 0.9},
+    },
+    "drift": {
+        "task": "probes.tasks.drift",
+        "schedule": DRIFT_EVERY_S,
+        "options": {"expires": DRIFT_EVERY_S * 0.9},
+    },
+    "announce": {
+        "task": "probes.tasks.announce",
+        "schedule": ANNOUNCE_EVERY_S,
+        "options": {"expires": ANNOUNCE_EVERY_S * 0.9},
+    },
+    "follow_up": {
+        "task": "probes.tasks.follow_up",
+        "schedule": FOLLOW_UP_EVERY_S,
+        "options": {"expires": FOLLOW_UP_EVERY_S * 0.9},
+    },
+    "sync_hosts": {
+        "task": "hosts.tasks.sync_hosts",
+        "schedule": SYNC_HOSTS_EVERY_S,
+        "options": {"expires": SYNC_HOSTS_EVERY_S * 0.9},
     },
     "retention": {
         "task": "probes.tasks.retain",

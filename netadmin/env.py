@@ -153,12 +153,41 @@ VARIABLES: tuple[Variable, ...] = (
         "comma separated. Empty: the servers of this machine.",
     ),
     Variable(
+        "OUTBOUND_ALLOWED_NETWORKS",
+        "list",
+        [],
+        "Networks (CIDR, comma separated) that webhooks, channels and sources of hosts may reach "
+        "although they are loopback, private or otherwise not public, such as 10.20.0.0/16.",
+    ),
+    Variable(
+        "CMDB_FILES_DIR",
+        "str",
+        "",
+        "Absolute path of the only folder whose files may be read as sources of hosts. Empty: "
+        "sources are asked over HTTP only.",
+    ),
+    Variable(
         "COMMON_PORTS",
         "str",
         USUAL_PORTS,
         "Ports that the statistic of common ports begins with, comma separated, at most 50.",
     ),
     Variable("PORT_NAMES", "bool", True, "Show the registered names of ports beside them."),
+    Variable(
+        "ALERT_QUIET_S",
+        "int",
+        10,
+        "Seconds without anything new after which what gathered is sent to a channel as one "
+        "message.",
+        most=3_600,
+    ),
+    Variable(
+        "ALERT_MAX_WAIT_S",
+        "int",
+        120,
+        "Seconds after which it is sent although new things still come.",
+        most=3_600,
+    ),
     Variable(
         "RETENTION_DAYS",
         "int",
@@ -275,6 +304,30 @@ def dns_servers(listed: list[str]) -> list[tuple[str, int]]:
             ) from None
         servers.append((plain, number))
     return servers
+
+
+def networks(listed: list[str]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """OUTBOUND_ALLOWED_NETWORKS; raises ImproperlyConfigured."""
+    found = []
+    for text in map(str.strip, listed):
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"OUTBOUND_ALLOWED_NETWORKS lists {text[:100]!r}. Give networks such as "
+                "10.20.0.0/16 or 2001:db8::/48."
+            ) from None
+    return tuple(found)
+
+
+def folder(name: str, text: str) -> Path | None:
+    """An absolute path, or None where it is empty; raises ImproperlyConfigured."""
+    if not text.strip():
+        return None
+    path = Path(text.strip()).expanduser()
+    if not path.is_absolute():
+        raise ImproperlyConfigured(f"{name} must be an absolute path, not {text[:100]!r}.")
+    return path
 
 
 def common_ports(text: str) -> tuple[int, ...]:

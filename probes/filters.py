@@ -390,6 +390,8 @@ _PROBLEMS: Final[dict[str, Callable[[dict[str, Any]], Message]]] = {
     ),
     "string_type": lambda _context: _("Give text."),
     "int_type": lambda _context: _("Give a whole number."),
+    "float_type": lambda _context: _("Give a number."),
+    "finite_number": lambda _context: _("Give a number."),
     "bool_type": lambda _context: _("Give true or false."),
     "list_type": lambda _context: _("Give a list."),
     "model_type": lambda _context: _("Give an object."),
@@ -404,7 +406,15 @@ _PROBLEMS: Final[dict[str, Callable[[dict[str, Any]], Message]]] = {
 
 def first_problem(error: ValidationError) -> FilterError:
     """The first thing pydantic found wrong, in words that can be translated."""
-    found = error.errors(include_url=False, include_input=False)[0]
+    return problems(error)[0]
+
+
+def problems(error: ValidationError) -> list[FilterError]:
+    """Everything pydantic found wrong, in words that can be translated."""
+    return [_problem(found) for found in error.errors(include_url=False, include_input=False)]
+
+
+def _problem(found: Any) -> FilterError:
     where = ".".join(str(part) for part in found["loc"])
     raised = found.get("ctx", {}).get("error")
     if isinstance(raised, FilterError):

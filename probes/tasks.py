@@ -17,7 +17,13 @@ from probes import health, names, schedule, work
 from probes.history import retention, rollups
 from probes.hunts import alert_mail
 from probes.hunts import running as hunting
+from probes.notify import follow_up as following
+from probes.notify import outbox
+from probes.notify import sending as notifying
+from probes.recovery import running as restarting
 from probes.reports import sending as mailed_reports
+from probes.watch import drift as drifting
+from probes.watch import rounds as watching
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +97,52 @@ def hunt() -> None:
             logger.info("hunts: %s", ran)
     finally:
         alert_mail.send()
+
+
+@shared_task
+def watch() -> None:
+    """Look for hosts that are not probed, and clear what is left of those no longer watched."""
+    done = watching.run()
+    if done:
+        logger.info("watching: %s", done)
+
+
+@shared_task
+def recover() -> int:
+    """See to restarts of services, and hand out those to run; returns how many."""
+    planned = restarting.due()
+    for restart_id in planned:
+        restart.apply_async(args=(restart_id,), expires=restarting.QUEUE_S)
+    return len(planned)
+
+
+@shared_task
+def restart(restart_id: int) -> bool:
+    """Run one planned restart of a service, if it still is to be."""
+    return restarting.run(restart_id, pool=work.pool())
+
+
+@shared_task
+def drift() -> None:
+    """Look for networks that programs of watched groups never talked to."""
+    ran = drifting.run()
+    if ran.new or ran.failed:
+        logger.info("new peers: %s", ran)
+
+
+@shared_task
+def announce() -> None:
+    """Decide who is told of what happened, and send the messages that are due."""
+    try:
+        outbox.announce()
+    finally:
+        notifying.send_due()
+
+
+@shared_task
+def follow_up() -> None:
+    """Tell what time brings: windows that ended, quiet hours, reminders and escalations."""
+    following.run()
 
 
 def _send(lane: schedule.Lane, *, limit: int) -> int:

@@ -63,6 +63,13 @@ def administers_all(user: User | AnonymousUser) -> bool:
     return user.is_superuser or bool(cast("User", user).access.all_hosts)
 
 
+def sees_all(user: User | AnonymousUser) -> bool:
+    """Whether no host group limits what ``user`` sees, by itself or by its token."""
+    if user_role(user) is None or getattr(user, "token_groups", None) is not None:
+        return False
+    return user.is_superuser or bool(cast("User", user).access.all_hosts)
+
+
 def wants_json(request: HttpRequest) -> bool:
     """True for the routes of scripts, whose refusals are JSON."""
     return request.path.startswith("/api/")

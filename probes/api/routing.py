@@ -68,8 +68,12 @@ class Operation:
     body: type[Body] | None = None
     text_bytes: int = 0
     """The most bytes of a body that is text and no JSON; 0 where it takes none."""
+    text_types: frozenset[str] = TEXT_TYPES
+    """What such a body may say it is."""
     about: Callable[[HttpRequest, int], Any] | None = None
     """Finds the object that the path names among those the caller may see; None where absent."""
+    site_wide: bool = False
+    """Refused to an administrator of some host groups only, whatever it names."""
 
     @property
     def summary(self) -> str:
@@ -102,7 +106,9 @@ def route(
     query: type[Query] = Query,
     body: type[Body] | None = None,
     text_bytes: int = 0,
+    text_types: frozenset[str] = TEXT_TYPES,
     about: Callable[[HttpRequest, int], Any] | None = None,
+    site_wide: bool = False,
 ) -> Callable[[Callable[..., HttpResponseBase]], Operation]:
     """Declare a handler: it is called with the request, then the object ``about`` found (where
     given), then ``query`` and ``body`` by name (where declared), all of them valid. With
@@ -112,7 +118,9 @@ def route(
     """
 
     def declare(handler: Callable[..., HttpResponseBase]) -> Operation:
-        return Operation(method, role, handler, query, body, text_bytes, about)
+        return Operation(
+            method, role, handler, query, body, text_bytes, text_types, about, site_wide
+        )
 
     return declare
 
@@ -141,6 +149,9 @@ def _answer(made: Endpoint, request: HttpRequest, arguments: dict[str, int]) -> 
         return refusal
     if operation is None:
         return _other_method(made, method)
+    if operation.site_wide and not permissions.administers_all(request.user):
+        message = _("Only administrators of all hosts may do this.")
+        return envelope.error(403, "forbidden", message, hint=_("Ask an administrator."))
     try:
         subject = _subject(operation, request, arguments)
         keywords: dict[str, Any] = {}
@@ -150,7 +161,7 @@ def _answer(made: Endpoint, request: HttpRequest, arguments: dict[str, int]) -> 
         if operation.body is not None:
             keywords["body"] = _body(operation.body, request)
         elif operation.text_bytes:
-            keywords["body"] = _text(operation.text_bytes, request)
+            keywords["body"] = _text(operation, request)
         elif _length(request):
             raise FilterError("body", _("This takes no body."))
         response = operation.handler(request, *subject, **keywords)
@@ -231,12 +242,13 @@ def _body(model: type[Body], request: HttpRequest) -> Body:
         raise first_problem(error) from None
 
 
-def _text(most_bytes: int, request: HttpRequest) -> bytes:
+def _text(operation: Operation, request: HttpRequest) -> bytes:
     """A body that is text, in whatever encoding: it may be longer than what Django reads at once,
     and is read no further than it may be."""
+    most_bytes = operation.text_bytes
     if not _length(request):
         raise FilterError("body", _("Send the text."))
-    if request.content_type not in TEXT_TYPES:
+    if request.content_type not in operation.text_types:
         raise Refusal(invalid("Content-Type", _("Send text/plain."), status=415))
     if _length(request) > most_bytes:
         raise _too_large(most_bytes)

@@ -27,18 +27,23 @@ from probes.models import (
     AddressName,
     Alert,
     Backlog,
+    Change,
     ClosedSocket,
     CounterSample,
+    Delivery,
     LastText,
     NetworkTable,
     OpenSocket,
     RawOutput,
     ReportRun,
+    Restart,
     RollUp,
     Schedule,
+    Silence,
     Snapshot,
     TableStatus,
     TableText,
+    Told,
 )
 from probes.models.rollups import WIDTHS
 from probes.observation import Table
@@ -77,6 +82,10 @@ class Pruned:
     rollups: int = 0
     address_names: int = 0
     alerts: int = 0
+    deliveries: int = 0
+    silences: int = 0
+    changes: int = 0
+    restarts: int = 0
     report_runs: int = 0
     backlogs: int = 0
     partitions: int = 0
@@ -101,6 +110,10 @@ def prune(now: dt.datetime, using: str = "default") -> Pruned:
     _prune_rollups(using, now, pruned)
     _prune_names(using, now, pruned)
     _prune_alerts(using, kept_since, pruned)
+    _prune_deliveries(using, kept_since, pruned)
+    _prune_silences(using, kept_since, pruned)
+    _prune_changes(using, kept_since, pruned)
+    _prune_restarts(using, kept_since, pruned)
     _prune_backlogs(using, kept_since, pruned)
     if connections[using].vendor == "postgresql":
         _drop_partitions(using, kept_since, pruned)
@@ -174,10 +187,40 @@ def _prune_names(using: str, now: dt.datetime, pruned: Pruned) -> None:
     pruned.address_names += _delete(using, unwanted, "pk")
 
 
+def _prune_deliveries(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """Messages that were sent or given up, and what channels remember of things long over; what
+    still waits stays, however old."""
+    ended = Delivery.objects.using(using).exclude(state=Delivery.State.WAITING)
+    pruned.deliveries += _delete(using, ended.filter(created_at__lt=kept_since), "pk")
+    over = Told.objects.using(using).filter(is_active=False, held_since=None, at__lt=kept_since)
+    _delete(using, over, "pk")
+
+
 def _prune_alerts(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
-    """Acknowledged alerts whose newest row is no longer kept; what nobody has seen yet stays."""
-    old = Alert.objects.using(using).filter(newest_at__lt=kept_since)
-    pruned.alerts += _delete(using, old.filter(acknowledged_at__isnull=False), "pk")
+    """Alerts that were over before the oldest probe that is kept; what is still wrong stays."""
+    old = Alert.objects.using(using).filter(newest_at__lt=kept_since, resolved_at__lt=kept_since)
+    pruned.alerts += _delete(using, old, "pk")
+
+
+def _prune_silences(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """Maintenance windows that were over before the oldest probe that is kept."""
+    old = Silence.objects.using(using).filter(ends_at__lt=kept_since)
+    pruned.silences += _delete(using, old, "pk")
+
+
+def _prune_changes(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """What happened before the oldest probe that is kept; what was not announced yet stays, and
+    what a window keeps from being told."""
+    old = Change.objects.using(using).filter(
+        Q(hushed=False) | Q(alert=None), at__lt=kept_since, announced_at__isnull=False
+    )
+    pruned.changes += _delete(using, old, "pk")
+
+
+def _prune_restarts(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
+    """Restarts that ended before the oldest probe that is kept."""
+    old = Restart.objects.using(using).filter(planned_at__lt=kept_since, ended_at__lt=kept_since)
+    pruned.restarts += _delete(using, old, "pk")
 
 
 def _prune_backlogs(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:

@@ -7,17 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.utils import timezone
 
-from hosts.models import Credential, Host, HostKey
+from hosts.models import Credential, Host, HostGroup, HostKey, Source, SyncRun
 from netadmin.access import tokens
 from netadmin.access.models import Role, Scope
 from probes.history import store, tables
 from probes.hunts import running as hunting
-from probes.models import Hunt, Schedule, Snapshot
+from probes.models import (
+    Alert,
+    Channel,
+    Delivery,
+    Hunt,
+    Restart,
+    RestartCommand,
+    Rule,
+    Schedule,
+    Service,
+    Silence,
+    Snapshot,
+)
 from probes.observation import Code, Table
 from tests.people import browser_of, person
 from tests.probes.history import tabled
 from tests.probes.history.played import LISTENER, failed, line, observed, table
+from tests.trust.world import HOSTILE_PLAN
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -34,6 +48,10 @@ PAGES = {
     "import": "/hosts/import/",
     "credentials": "/credentials/",
     "host keys": "/hosts/keys/",
+    "sources": "/hosts/sources/",
+    "a source": "/hosts/sources/{source}/",
+    "add a source": "/hosts/sources/add/",
+    "a synchronisation": "/hosts/sources/runs/{run}/",
     "connections": "/hosts/{host}/",
     "filtered connections": "/hosts/{host}/?state=LISTEN&remote_ip=10.0.0.0/8",
     "a bad filter": "/hosts/{host}/?local_port=99999",
@@ -65,6 +83,32 @@ PAGES = {
     "saved hunts": "/hunts/",
     "add a hunt": "/hunts/add/",
     "alerts": "/alerts/",
+    "an alert": "/alerts/{alert}/",
+    "channels": "/channels/",
+    "a channel": "/channels/{channel}/",
+    "add a webhook": "/channels/add/?kind=webhook",
+    "add a mail channel": "/channels/add/?kind=email",
+    "maintenance windows": "/silences/",
+    "add a maintenance window": "/silences/add/?host={host}",
+    "activity": "/activity/",
+    "changes": "/changes/",
+    "thresholds": "/rules/",
+    "what a rule looks at": "/rules/add/",
+    "add a rule": "/rules/add/?metric=rise",
+    "edit a rule": "/rules/{rule}/edit/",
+    "whom a rule is other for": "/rules/{rule}/overrides/add/",
+    "a rule that is other for a host": "/rules/{rule}/overrides/add/?host={host}",
+    "port rules": "/rules/ports/",
+    "edit port rules": "/rules/ports/edit/?host={host}",
+    "watch of a host": "/hosts/{host}/watch/",
+    "new peers": "/peers/",
+    "watch a group": "/peers/watch/",
+    "import rules": "/rules/import/",
+    "services": "/services/",
+    "a service": "/services/{service}/",
+    "add a service": "/services/add/?host={host}",
+    "restart commands": "/services/commands/",
+    "add a restart command": "/services/commands/add/",
     "exposure": "/exposure/",
     "exposure of a host": "/exposure/?host={host}&since=1h",
     "map": "/map/",
@@ -114,6 +158,43 @@ def opened(page: Page, live_server: Any) -> Page:
         checked_at=host.created_at - dt.timedelta(days=9999),
     )
     hunting.run()
+    now = timezone.now()
+    Silence.objects.create(
+        starts_at=now, ends_at=now + dt.timedelta(hours=1), host=host, reason="disks " * 20
+    )
+    command = RestartCommand.objects.create(name="sshd", argv=["systemctl", "restart", "sshd"])
+    service = Service.objects.create(name="login", host=host, port=22, command=command)
+    Restart.objects.create(
+        service=service,
+        host=host,
+        state="still_down",
+        planned_at=host.created_at,
+        ended_at=host.created_at,
+        exit_status=5,
+        output="no such unit\n" + "x" * 300,
+        command_line="sudo -n systemctl restart sshd",
+    )
+    channel = Channel(
+        name="chat of the team", kind="webhook", address_shown="https://hooks.example.com"
+    )
+    channel.save()
+    Delivery.objects.create(
+        channel=channel, kind="test", state="failed", tries=1, error="status: 503"
+    )
+    source = Source.objects.create(
+        name="assets",
+        kind="json",
+        location="https://cmdb.example.com/" + "x" * 200,
+        group=HostGroup.objects.create(name="production"),
+        credential=credential,
+    )
+    run = SyncRun.objects.create(
+        source=source,
+        state="waiting",
+        started_at=host.created_at,
+        code="many_removed",
+        plan=HOSTILE_PLAN,
+    )
     tokens.create(user=anna, name="nightly report", scope=Scope.READ)
     health.beat("worker@test")
     session = browser_of(anna).cookies["netadmin_session"].value
@@ -123,6 +204,15 @@ def opened(page: Page, live_server: Any) -> Page:
     page.base = live_server.url  # type: ignore[attr-defined]
     page.names = {  # type: ignore[attr-defined]
         "host": host.pk,
+        "alert": Alert.objects.get().pk,
+        "service": service.pk,
+        "rule": Rule.objects.get_or_create(
+            name="ESTABLISHED",
+            defaults={"metric": "state", "state": "ESTABLISHED", "threshold": 200},
+        )[0].pk,
+        "source": source.pk,
+        "channel": channel.pk,
+        "run": run.pk,
         "snapshot": Snapshot.objects.filter(host=host).latest("taken_at").pk,
     }
     return page

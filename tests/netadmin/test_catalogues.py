@@ -97,7 +97,9 @@ def test_every_message_is_translated(locale: str) -> None:
         for entry in po
         if entry.msgid not in SAME
         and not any(HAN.search(text) for text in translations(entry))
-        and not all(PLACEHOLDER.sub("", text).strip(" .:：") == "" for text in translations(entry))
+        and not all(
+            PLACEHOLDER.sub("", text).strip(" .:：。") == "" for text in translations(entry)
+        )
     ]
     assert not english, f"still English: {english}"
 

@@ -6,6 +6,7 @@ audit log that refuses every insert.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.http import HttpResponse
+from django.utils import timezone
 
-from hosts.models import Credential
+from hosts.models import Credential, HostGroup
 from netadmin.access.models import AuditEntry
 from netadmin.access.routes import BY_NAME, ROUTES, walk
+from probes.models import RestartCommand, WatchedPort
 from tests.people import PASSWORD
 from tests.probes.history.played import LISTENER, table
 from tests.trust.world import World
@@ -111,6 +114,36 @@ def pasted_fields(world: World) -> dict[str, Any]:
     return {"host": world.inside.pk, "text": text, "taken_at": "", "privilege": "root"}
 
 
+FAR = f"{timezone.now() + dt.timedelta(days=2):%Y-%m-%dT%H:%M}"
+"""A time that has not come when these tests run."""
+
+
+def silence_fields(world: World) -> dict[str, Any]:
+    return {"host": world.objects["hosts.host"].pk, "ends_at": FAR, "reason": "new disks"}
+
+
+def drift_fields(_world: World) -> dict[str, Any]:
+    group = HostGroup.objects.create(name="not watched")
+    fields = {"enabled": "on", "learn_days": "7", "ipv4_prefix": "24", "ipv6_prefix": "64"}
+    return fields | {"forget_days": "90", "ignored": "", "in_group": group.pk}
+
+
+def rule_fields(**changed: str) -> Callable[[World], dict[str, Any]]:
+    fields = {"name": "many", "threshold": "5000", "probes": "2", "severity": "warning"}
+    return lambda _world: fields | {"enabled": "on"} | changed
+
+
+def new_rule(_world: World) -> dict[str, Any]:
+    return {"version": 1, "rules": [{"name": "new", "metric": "sockets", "threshold": 9}]}
+
+
+def rule_set_fields(world: World) -> dict[str, Any]:
+    text = json.dumps(new_rule(world))
+    path = world.path(BY_NAME["rules_import"], FOUND["rules_import"])
+    shown = world.client("admin").post(path, {"text": text})
+    return {"text": text, "confirm": shown.context["outcome"].digest}
+
+
 def mailing_fields(name: str) -> Callable[[World], dict[str, Any]]:
     fields = {"name": name, "every": "week", "hour": "7", "language": "en", "enabled": "on"}
     return lambda world: (
@@ -118,9 +151,36 @@ def mailing_fields(name: str) -> Callable[[World], dict[str, Any]]:
     )
 
 
+def delivery_of(world: World) -> dict[str, Any]:
+    """The message that the world's channel did not get."""
+    return {"delivery": str(world.objects["probes.channel"].deliveries.get().uid)}
+
+
 def hunt_fields(name: str) -> Callable[[World], dict[str, Any]]:
     fields = {"name": name, "indicators": "203.0.113.9\nport 4444", "enabled": "on"}
     return lambda _world: fields | {"mail_to": "ops@example.org"}
+
+
+def source_fields(world: World, **changed: str) -> dict[str, Any]:
+    fields = {"name": "inside", "kind": "json", "location": "http://127.0.0.1:9/hosts.json"}
+    group = HostGroup.objects.get(name="cmdb of inside").pk
+    return fields | {"group": group, "every_minutes": "60"} | changed
+
+
+def new_source(world: World) -> dict[str, Any]:
+    return source_fields(world, name="new", location="https://cmdb.example.com/hosts.json")
+
+
+def service_fields(world: World, **changed: Any) -> dict[str, Any]:
+    fields = {"name": "shop", "host": world.inside.pk, "protocol": "tcp", "port": 8443}
+    return fields | {"budget": 3, "budget_s": 300, "enabled": "on"} | changed
+
+
+def unused_command(world: World) -> None:
+    """Nothing uses the world's command."""
+    world.objects["probes.restartcommand"] = RestartCommand.objects.create(
+        name="unused", argv=["true"]
+    )
 
 
 def new_mailing(_world: World) -> dict[str, Any]:
@@ -128,6 +188,20 @@ def new_mailing(_world: World) -> dict[str, Any]:
 
 
 DELETE = {"post": "yes"}
+
+
+def port_is_gone(world: World) -> None:
+    now = timezone.now()
+    WatchedPort.objects.create(
+        host=world.inside, protocol="tcp", port=4444, is_up=False,
+        since=now, first_seen=now, last_seen=now,
+    )  # fmt: skip
+
+
+def gone_port(_world: World) -> dict[str, Any]:
+    return {"protocol": "tcp", "port": 4444}
+
+
 SAMPLES: dict[str, list[Sample]] = {
     "login": [
         Sample(
@@ -185,6 +259,151 @@ SAMPLES: dict[str, list[Sample]] = {
     "hunt_edit": [Sample("hunt.change", hunt_fields("renamed"))],
     "hunt_remove": [Sample("hunt.remove")],
     "alert_acknowledge": [Sample("alert.acknowledge")],
+    "alerts_acknowledge": [
+        Sample("alert.acknowledge", lambda world: {"alert": world.objects["probes.alert"].pk})
+    ],
+    "alert_end": [Sample("alert.end")],
+    "alert_snooze": [Sample("alert.snooze", lambda _world: {"hours": "1"})],
+    "host_watch_forget": [Sample("port.forget", gone_port, before=port_is_gone)],
+    "api-host-watch-forget": [Sample("port.forget", gone_port, before=port_is_gone, as_json=True)],
+    "silence_add": [Sample("silence.add", silence_fields)],
+    "silence_edit": [Sample("silence.change", silence_fields)],
+    "silence_end": [Sample("silence.end")],
+    "channel_add": [
+        Sample(
+            "channel.add",
+            lambda _world: {
+                "name": "new",
+                "recipients": "ops@example.org",
+                "min_severity": "warning",
+                "per_hour": "60",
+            },
+        )
+    ],
+    "channel_edit": [
+        Sample(
+            "channel.change",
+            lambda _world: {"name": "renamed", "min_severity": "info", "per_hour": "9"},
+        )
+    ],
+    "channel_remove": [Sample("channel.remove")],
+    "channel_test": [Sample("channel.test")],
+    "channel_retry": [Sample("channel.retry", delivery_of)],
+    "api-channels": [
+        Sample(
+            "channel.add",
+            lambda _world: {"name": "new", "kind": "email", "recipients": ["ops@example.org"]},
+            as_json=True,
+        )
+    ],
+    "api-channel": [
+        Sample("channel.change", lambda _world: {"enabled": False}, method="PATCH", as_json=True),
+        Sample("channel.remove", method="DELETE"),
+    ],
+    "api-channel-test": [Sample("channel.test")],
+    "api-channel-retry": [Sample("channel.retry", delivery_of, as_json=True)],
+    "api-alert-snooze": [Sample("alert.snooze", lambda _world: {"minutes": 60}, as_json=True)],
+    "api-silences": [
+        Sample(
+            "silence.add",
+            lambda world: {"ends_at": FAR, "host": world.objects["hosts.host"].pk},
+            as_json=True,
+        )
+    ],
+    "api-silence": [
+        Sample("silence.change", lambda _world: {"reason": "x"}, method="PATCH", as_json=True),
+        Sample("silence.end", method="DELETE"),
+    ],
+    "port_policy_edit": [Sample("port_policy.change", lambda _world: {"expected": "22, 443"})],
+    "port_policy_remove": [Sample("port_policy.remove")],
+    "api-port-policies": [
+        Sample(
+            "port_policy.add",
+            lambda world: {"host": world.inside.pk, "expected": "22"},
+            as_json=True,
+        )
+    ],
+    "api-port-policy": [
+        Sample(
+            "port_policy.change", lambda _world: {"expected": "80"}, method="PATCH", as_json=True
+        ),
+        Sample("port_policy.remove", method="DELETE"),
+    ],
+    "source_add": [Sample("source.add", new_source)],
+    "source_edit": [
+        Sample("source.change", lambda world: source_fields(world, every_minutes="30"))
+    ],
+    "source_remove": [Sample("source.remove")],
+    "source_sync": [Sample("source.sync")],
+    "sync_run_decide": [Sample("source.decline", lambda _world: {"decision": "decline"})],
+    "api-cmdb-sources": [
+        Sample(
+            "source.add",
+            lambda world: {
+                "name": "new",
+                "kind": "netbox",
+                "location": "https://netbox.example.com",
+                "group": "cmdb of inside",
+                "token": "0123abcd",
+            },
+            as_json=True,
+        )
+    ],
+    "api-cmdb-source": [
+        Sample("source.change", lambda _world: {"enabled": False}, method="PATCH", as_json=True),
+        Sample("source.remove", method="DELETE"),
+    ],
+    "api-cmdb-source-sync": [Sample("source.sync", as_json=True)],
+    "api-cmdb-run-decide": [
+        Sample("source.decline", lambda _world: {"decision": "decline"}, as_json=True)
+    ],
+    "peer_decide": [
+        Sample("peer.approve", lambda world: {"one": f"approve:{world.objects['probes.peer'].pk}"})
+    ],
+    "drift_edit": [Sample("drift_watch.add", drift_fields)],
+    "api-peer-decide": [
+        Sample("peer.snooze", lambda _world: {"action": "snooze", "days": 3}, as_json=True)
+    ],
+    "api-drift-watch": [
+        Sample("drift_watch.change", lambda _world: {"enabled": False}, method="PUT", as_json=True),
+        Sample("drift_watch.remove", method="DELETE"),
+    ],
+    "rule_add": [Sample("rule.add", rule_fields())],
+    "rule_edit": [Sample("rule.change", rule_fields(threshold="6000"))],
+    "rule_remove": [Sample("rule.remove")],
+    "rule_override_add": [
+        Sample(
+            "rule.override_change",
+            lambda world: {"host": world.inside.pk, "threshold": "7000", "probes": "4"},
+        )
+    ],
+    "rule_override_remove": [Sample("rule.override_remove")],
+    "api-rules": [
+        Sample(
+            "rule.add",
+            lambda _world: {"name": "new", "metric": "listeners", "threshold": 9},
+            as_json=True,
+        )
+    ],
+    "api-rule": [
+        Sample("rule.change", lambda _world: {"threshold": 9}, method="PATCH", as_json=True),
+        Sample("rule.remove", method="DELETE"),
+    ],
+    "api-rule-overrides": [
+        Sample(
+            "rule.override_change",
+            lambda world: {"host": world.inside.pk, "threshold": 9},
+            as_json=True,
+        )
+    ],
+    "api-rule-override": [
+        Sample(
+            "rule.override_change", lambda _world: {"threshold": 9}, method="PATCH", as_json=True
+        ),
+        Sample("rule.override_remove", method="DELETE"),
+    ],
+    "rules_import": [Sample("rule_set.import", rule_set_fields)],
+    "api-rule-set": [Sample("rule_set.import", new_rule, method="PUT", as_json=True)],
     "api-hunts": [
         Sample("hunt.add", lambda _world: {"name": "new", "indicators": "port 22"}, as_json=True)
     ],
@@ -193,6 +412,38 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample("hunt.remove", method="DELETE"),
     ],
     "api-alert-acknowledge": [Sample("alert.acknowledge")],
+    "service_add": [Sample("service.add", service_fields)],
+    "service_edit": [Sample("service.change", lambda world: service_fields(world, port=9))],
+    "service_remove": [Sample("service.remove")],
+    "service_restart": [Sample("service.restart")],
+    "restart_command_add": [
+        Sample("restart_command.add", lambda _world: {"name": "new", "argv": "service\nx\nstart"})
+    ],
+    "restart_command_edit": [
+        Sample("restart_command.change", lambda _world: {"name": "new", "argv": "/bin/true"})
+    ],
+    "restart_command_remove": [Sample("restart_command.remove", before=unused_command)],
+    "api-services": [
+        Sample(
+            "service.add",
+            lambda world: {"name": "shop", "host": world.inside.pk, "port": 8443},
+            as_json=True,
+        )
+    ],
+    "api-service": [
+        Sample("service.change", lambda _world: {"notes": "x"}, method="PATCH", as_json=True),
+        Sample("service.remove", method="DELETE"),
+    ],
+    "api-service-restart": [Sample("service.restart", as_json=True)],
+    "api-restart-commands": [
+        Sample("restart_command.add", lambda _world: {"name": "x", "argv": ["true"]}, as_json=True)
+    ],
+    "api-restart-command": [
+        Sample(
+            "restart_command.change", lambda _world: {"name": "y"}, method="PATCH", as_json=True
+        ),
+        Sample("restart_command.remove", method="DELETE", before=unused_command),
+    ],
     "report_mailing_add": [Sample("mailing.add", mailing_fields("new"))],
     "report_mailing_edit": [Sample("mailing.change", mailing_fields("renamed"))],
     "report_mailing_remove": [Sample("mailing.remove")],

@@ -6,6 +6,7 @@ never fails, and what was asked never comes back as markup.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -22,9 +23,12 @@ from django.utils.datastructures import MultiValueDict
 from netadmin.access.forms import AuditQuery, TokenQuery
 from netadmin.access.models import Role
 from netadmin.access.routes import BY_NAME, ROUTES, Route, walk
+from probes.alert_filters import ActivityFilter, AlertFilter, SilenceFilter
 from probes.connection_map import MapFilter
 from probes.filters import SocketFilter
-from probes.hunt_filters import AlertFilter
+from probes.history.queries.changes import ChangeFilter
+from probes.peer_filters import PeerFilter
+from probes.service_filters import ServiceFilter
 from probes.table_filters import InterfaceFilter, MulticastFilter, ProtocolFilter, RouteFilter
 from probes.views import diff, exposure, hunt, network, over_time, place, sockets, statistics
 from tests.people import browser_of, person
@@ -32,6 +36,8 @@ from tests.standing import Standing
 from tests.trust.test_pages_are_safe import violations
 from tests.trust.world import World, postgresql_as_default
 
+NOT_SHARED = {*SocketFilter.model_fields, "cursor", "sort"}
+"""Named alike on many pages, and another thing on each."""
 MARKUP = "\"'><script>alert(1)</script> autofocus onfocus=alert(1) y='"
 WRONG = (
     *("", "9" * 400, "x" * 10_000, "NaN", "-1", "0", "65536", "9" * 19, "２２", "0x16", "1_0"),
@@ -70,6 +76,25 @@ READ: dict[str, set[str]] = {
     "hunt": {*hunt.FIELDS, *hunt.PAGE_PARAMETERS},
     "hunt_add": {"indicators"},
     "alerts": {*AlertFilter.model_fields, "cursor"},
+    "silences": {*SilenceFilter.model_fields, "cursor"},
+    "channels": {"format"},
+    "channel": {"state", "page", "format"},
+    "channel_add": {"kind"},
+    "silence_add": {"host", "group", "rule", "kind"},
+    "sources": {"format"},
+    "source": {"state", "page", "format"},
+    "sync_run": {"format"},
+    "activity": {*ActivityFilter.model_fields, "cursor"},
+    "peers": {*PeerFilter.model_fields, "cursor"},
+    "drift_edit": {"group"},
+    "services": {*ServiceFilter.model_fields, "page"},
+    "service": {"page"},
+    "service_add": {"host", "port", "protocol", "name"},
+    "changes": {*ChangeFilter.model_fields, "cursor"},
+    "port_policy_edit": {"group", "host"},
+    "host_watch": {"state", "sort", "at", "span"},
+    "rule_add": {"metric"},
+    "rule_override_add": {"host", "group"},
     "ports": {"port", "proto", "q", "page", "format", *place.PARAMETERS},
     "exposure": {*exposure.OWN, *exposure.PAGE_PARAMETERS},
     "findings": {"host", "group", "at", "kind", "severity", "q", "page", "format"},
@@ -125,6 +150,13 @@ def visitor(world: World, route: Route) -> Client:
     return world.client("nobody" if Role.VIEWER not in _roles(route) else "admin")
 
 
+_PAGES_OF = Counter(name for names in READ.values() for name in names)
+SHARED = [
+    *SocketFilter.model_fields,
+    *sorted(name for name, pages in _PAGES_OF.items() if pages > 4 and name not in NOT_SHARED),
+]
+
+
 def _roles(route: Route) -> set[Role]:
     least = route.roles["GET"]
     return set() if least is None else {role for role in Role if role <= least} | {Role.VIEWER}
@@ -164,11 +196,11 @@ def _blamed(response: Any) -> set[str]:
 
 
 def some(values: Sequence[str], page: str, name: str, *, every: int) -> Sequence[str]:
-    """``values``; one in ``every``, other ones on each page, of a filter of sockets, which the
-    page of a host takes all, by the same function as the others."""
-    if page == "host" or name not in SocketFilter.model_fields:
+    """``values``; one in ``every``, other ones on each page, of a parameter that many pages read by
+    one function: filters of sockets, all of which the page of a host takes, hosts, times."""
+    if page == "host" or name not in SHARED:
         return values
-    turn = sorted(READ).index(page) + list(SocketFilter.model_fields).index(name)
+    turn = sorted(READ).index(page) + SHARED.index(name)
     return values[turn % every :: every]
 
 

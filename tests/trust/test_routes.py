@@ -131,7 +131,16 @@ SCOPED = [
     for route in ROUTES
     if not route.site_wide
     and (
-        route.about in {"hosts.host", "probes.snapshot", "own token", "own mailing", "probes.alert"}
+        route.about
+        in {
+            "hosts.host",
+            "probes.snapshot",
+            "own token",
+            "own mailing",
+            "probes.alert",
+            "probes.service",
+            "probes.silence",
+        }
         or "{host}" in route.query
     )
 ]

@@ -22,14 +22,29 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from hosts.models import Credential, Host, HostGroup, HostKey
+from hosts.models import Credential, Host, HostGroup, HostKey, Source, SyncRun
 from netadmin.access import audit, tokens
 from netadmin.access.models import APIToken, Role, Scope
 from netadmin.access.routes import Found, Route
 from probes.history import store
 from probes.history.queries import sightings
 from probes.hunt_filters import HuntQuery
-from probes.models import Alert, Hunt, ReportSchedule, Schedule
+from probes.models import (
+    Alert,
+    Channel,
+    Delivery,
+    DriftWatch,
+    Hunt,
+    Peer,
+    PortPolicy,
+    ReportSchedule,
+    RestartCommand,
+    Rule,
+    RuleOverride,
+    Schedule,
+    Service,
+    Silence,
+)
 from probes.observation import Observation, Privilege
 from probes.payloads import hunts as hunt_payloads
 from tests.people import browser_of, person
@@ -45,6 +60,19 @@ udp        0      0 0.0.0.0:68              0.0.0.0:*                           
 not a line of netstat <style>body{display:none}</style>
 """
 """What a hostile host may print: names that are markup and formulas, and a line that is neither."""
+
+HOSTILE_PLAN = {
+    "remove": [{"host": 1, "name": "<script>x()", "address": "=cmd|'/C x'!A0", "port": 22}],
+    "change": [{"host": 1, "name": "a", "fields": {"notes": ['"><i onload=x>', "<b>"]}}],
+    "add": [{"key": "<style>", "name": "b", "address": "192.0.2.9", "port": 22}],
+    "problems": [
+        {"code": "invalid", "where": "<p>", "name": "<u>", "key": "", "host": None,
+         "values": {"field": "name", "value": "<img src=x>"}}
+    ],
+    "ignored": [{"host": 1, "name": "<script>y()", "key": "k"}],
+    "values": {"removed": 3, "known": 4, "percent": 10, "unclear": 0},
+}  # fmt: skip
+"""What a hostile list of hosts may have left in a synchronisation."""
 
 _CONVERTER = re.compile(r"<[^>]+>|\(\?P<[^>]+>[^)]*\)")
 
@@ -220,6 +248,8 @@ def _objects(where: str, group: HostGroup) -> dict[str, Model]:
     hunt = Hunt.objects.create(name=where, owner=owner, indicators="198.51.100.7", checked_at=now)
     alert = Alert.objects.create(
         kind="hunt",
+        fingerprint=f"hunt:{hunt.pk}",
+        ends_by_word=True,
         hunt=hunt,
         host=host,
         subject=where,
@@ -233,8 +263,38 @@ def _objects(where: str, group: HostGroup) -> dict[str, Model]:
             ).rows
         ],
     )
+    silence = Silence.objects.create(
+        starts_at=now, ends_at=now + dt.timedelta(hours=1), host=host, reason=where
+    )
+    command = RestartCommand.objects.create(
+        name=where, argv=["systemctl", "restart", where], use_sudo=False
+    )
+    service = Service.objects.create(name=where, host=host, port=9, command=command)
+    rule = Rule.objects.create(name=f"sockets of {where}", metric="sockets", threshold=5_000)
+    override = RuleOverride.objects.create(rule=rule, host=host, threshold=9_000)
+    policy = PortPolicy.objects.create(group=group, expected="22")
+    drift = DriftWatch.objects.create(group=group, learn_until=now, checked_at=now)
+    peer = Peer.objects.create(
+        group=group,
+        program=f"curl of {where}",
+        network="198.51.100.0/24",
+        state="new",
+        first_seen=now,
+        last_seen=now,
+        host=host,
+    )
     attempt = AccessAttempt.objects.create(
         username=where, ip_address="192.0.2.1", failures_since_start=1, attempt_time=now
+    )
+    source = Source.objects.create(
+        name=where,
+        kind="json",
+        location="http://127.0.0.1:9/hosts.json",
+        group=HostGroup.objects.create(name=f"cmdb of {where}"),
+        next_sync_at=now + dt.timedelta(hours=1),
+    )
+    run = SyncRun.objects.create(
+        source=source, state="waiting", started_at=now, code="many_removed", plan=HOSTILE_PLAN
     )
     assert isinstance(token, APIToken)
     return {
@@ -242,12 +302,33 @@ def _objects(where: str, group: HostGroup) -> dict[str, Model]:
         "hosts.hostgroup": group,
         "hosts.credential": credential,
         "hosts.hostkey": key,
+        "hosts.source": source,
+        "hosts.syncrun": run,
         "probes.snapshot": snapshot,
         "access.apitoken": token,
         "own token": token,
         "own mailing": _mailing(owner, host),
         "probes.hunt": hunt,
         "probes.alert": alert,
+        "probes.silence": silence,
+        "probes.channel": _channel(where),
+        "probes.service": service,
+        "probes.restartcommand": command,
+        "probes.driftwatch": drift,
+        "probes.portpolicy": policy,
+        "probes.rule": rule,
+        "probes.ruleoverride": override,
+        "probes.peer": peer,
         "access.auditentry": audit.record("host.add", actor="anna", target=host),
         "axes.accessattempt": attempt,
     }
+
+
+def _channel(where: str) -> Channel:
+    """A channel with secrets that leads nowhere, and a message that it did not get."""
+    channel = Channel(name=where, kind="webhook", address_shown="http://192.0.2.9")
+    channel.set_secret("address", f"http://192.0.2.9/hook-of-{where}")
+    channel.set_secret("signing_key", f"signing-key-of-{where}")
+    channel.save()
+    Delivery.objects.create(channel=channel, kind="alerts", state="failed", tries=8, error="dns")
+    return channel

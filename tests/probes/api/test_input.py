@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -43,8 +44,8 @@ WRONG = (
     "\ufeff1",
 )
 
-NUMBERS_THAT_FIT = {"pid": {"65536"}, "step": {"65536"}, "host": {"65536"}, "snapshot": {"65536"},
-                    "hunt": {"65536"}}  # fmt: skip
+IDS = frozenset(("host", "snapshot", "hunt", "command", "rule", "source"))
+NUMBERS_THAT_FIT = {name: {"65536"} for name in (*IDS, "pid", "step")}
 FREE_TEXT = {
     "program": 200,
     "q": 100,
@@ -55,9 +56,11 @@ FREE_TEXT = {
     "protocol": 100,
     "counter": 100,
     "key": 300,
+    "note": 500,
+    "person": 150,
 }
 """Parameters that are any text up to so many characters."""
-WORDS_THAT_FIT = {("enabled", "true"), ("wide", "true")}
+WORDS_THAT_FIT = {("enabled", "true"), ("wide", "true"), ("dry_run", "true")}
 
 
 def fits(name: str, value: str) -> bool:
@@ -87,6 +90,19 @@ def cases() -> Iterator[Any]:
                 )
 
 
+_ROUTES_OF = Counter(name for endpoint in ENDPOINTS for operation in endpoint.operations.values()
+                     for name in operation.query.model_fields)  # fmt: skip
+SHARED = sorted(name for name, routes in _ROUTES_OF.items() if routes > 4)
+
+
+def tried(endpoint: Endpoint, name: str) -> tuple[str, ...]:
+    """Values of WRONG: one in four, other ones on each route, of a parameter that many routes read
+    by one declaration."""
+    if name not in SHARED:
+        return WRONG
+    return WRONG[(ENDPOINTS.index(endpoint) + SHARED.index(name)) % 4 :: 4]
+
+
 def needed(site: Site, endpoint: Endpoint, operation: Operation, *, but: str) -> str:
     if operation.body is not None:
         return ""  # the body says it
@@ -107,13 +123,14 @@ def test_a_parameter_that_does_not_fit_is_named_and_nothing_fails(
     before = AuditEntry.objects.count()
     rest = needed(site, endpoint, operation, but=name)
     body = {"indicators": "10.0.0.9"} if operation.body else None
-    queries = {value: f"{name}={quote(value)}" for value in WRONG}
+    queries = {value: f"{name}={quote(value)}" for value in tried(endpoint, name)}
     queries["twice"] = f"{name}=22&{name}=22"
-    wrong = []
+    wrong, done = [], 0
     for value, query in queries.items():
         path = f"{site.path(endpoint.name)}?{query}&{rest}".rstrip("&")
         response = caller.call(operation.method, path, body)
         if value != "twice" and fits(name, value):
+            done += operation.method != "GET" and response.status_code in (200, 202)
             if response.status_code not in (200, 202, 400, 404):
                 wrong.append((value, response.status_code))
             continue
@@ -124,7 +141,7 @@ def test_a_parameter_that_does_not_fit_is_named_and_nothing_fails(
         if (error["field"], error["code"]) != (name, "invalid"):
             wrong.append((value, error))
     assert not wrong
-    assert AuditEntry.objects.count() == before
+    assert before <= AuditEntry.objects.count() <= before + done
 
 
 @pytest.mark.parametrize(

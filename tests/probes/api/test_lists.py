@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from hosts.models import Host
+from hosts.models import Host, HostGroup
 from probes.history import store
-from probes.models import Alert, Hunt
+from probes.models import Alert, DriftWatch, Hunt, Peer, Silence
 from tests.probes.api.site import ENDPOINTS, FIRST, SECOND, Caller, Site, error_of
 from tests.probes.history.played import at, failed, line, observed, table
 
@@ -31,6 +31,9 @@ LISTS = {
     "api-connections-search": "sightings",
     "api-hunts": "hunts",
     "api-alerts": "alerts",
+    "api-silences": "silences",
+    "api-peers": "peers",
+    "api-drift-watches": "drift_watches",
     "api-exposure": "exposure",
     "api-statistics-ips": "ips",
     "api-statistics-ends": "ends",
@@ -115,6 +118,11 @@ def test_pages_hold_every_row_once(site: Site, name: str) -> None:
         fields = {"opened_at": at(0), "newest_at": at(number % 3)}
         Alert.objects.create(kind="hunt", hunt=site.hunt, host=other, subject="x", **fields)
         Hunt.objects.create(name=f"x{number}", owner=site.hunt.owner, indicators="port 22")
+        group = HostGroup.objects.create(name=f"g{number}")
+        DriftWatch.objects.create(group=group, learn_until=at(0))
+        times = {"first_seen": at(number % 3), "last_seen": at(3)}
+        Peer.objects.create(group=group, network="192.0.2.0/24", state="learned", **times)
+        Silence.objects.create(host=other, starts_at=at(0), ends_at=at(1 + number % 3))
     caller, path = site.session("viewer"), site.path(name)
     needed = NEEDED.get(name, {})
     whole = caller.get(path, limit=1000, **needed)
@@ -131,6 +139,7 @@ def test_csv_is_the_rows_of_all_pages(site: Site, name: str) -> None:
     for number in range(3):
         other = Host.objects.create(name=f"host{number}", address="192.0.2.7")
         store.save(other, observed(0, FIRST))
+        Silence.objects.create(host=other, starts_at=at(0), ends_at=at(1 + number % 3))
     caller, path = site.session("viewer"), site.path(name)
     needed = NEEDED.get(name, {})
     # The limit is of a page, which a CSV has none of.

@@ -51,7 +51,9 @@ def test_the_tables_have_the_columns_and_indexes_of_the_models(
     assert by_hand
     if model is ClosedSocket:
         by_hand.add("probes_closed_long")
-    elif using == SQLITE:
+    else:
+        by_hand.add("probes_open_outgoing")
+    if model is OpenSocket and using == SQLITE:
         by_hand.add("probes_open_remote")
         columns = ["remote_ip", "direction", "state", "local_port", "copies"]
         assert indexes["probes_open_remote"] == columns

@@ -16,6 +16,7 @@ from probes.history import partitions, retention, store, tables
 from probes.history.queries import network
 from probes.models import (
     Alert,
+    Change,
     ClosedSocket,
     CounterSample,
     LastText,
@@ -25,6 +26,7 @@ from probes.models import (
     ReportRun,
     ReportSchedule,
     Schedule,
+    Silence,
     Snapshot,
     TableStatus,
 )
@@ -312,17 +314,31 @@ def test_tables_of_a_host_removed_long_ago_go(host: Host, using: str) -> None:
 
 
 @both_databases
-def test_alerts_that_somebody_knows_of_go_with_their_rows(host: Host, using: str) -> None:
+def test_alerts_that_are_over_go_with_their_rows(host: Host, using: str) -> None:
     fields: dict[str, Any] = {"kind": "hunt", "host": host, "subject": "x", "opened_at": at(0)}
     old, new = {"newest_at": at(0)}, {"newest_at": at(11 * DAY_MIN)}
     alerts = Alert.objects.using(using)
-    alerts.create(**fields, **old, acknowledged_at=at(1))
-    unseen = alerts.create(**fields, **old)
-    kept = alerts.create(**fields, **new, acknowledged_at=at(1))
+    gone = alerts.create(**fields, **old, resolved_at=at(1))
+    changes = Change.objects.using(using)
+    change = changes.create(host=host, kind="hunt_hit", at=at(11 * DAY_MIN), alert=gone)
+    known = alerts.create(**fields, **old, acknowledged_at=at(1))
+    kept = alerts.create(**fields, **new, resolved_at=at(11 * DAY_MIN))
+    late = alerts.create(**fields, **old, resolved_at=at(11 * DAY_MIN))
 
     assert retention.prune(at(12 * DAY_MIN), using).alerts == 1
 
-    assert set(alerts.values_list("pk", flat=True)) == {unseen.pk, kept.pk}
+    assert set(alerts.values_list("pk", flat=True)) == {known.pk, kept.pk, late.pk}
+    change.refresh_from_db()
+    assert change.alert_id is None, "the change stays as long as its time is kept"
+
+
+@both_databases
+def test_windows_that_were_over_long_ago_go(host: Host, using: str) -> None:
+    windows = Silence.objects.using(using)
+    for days in (1, 11, 13):
+        windows.create(host=host, starts_at=at(0), ends_at=at(days * DAY_MIN))
+    assert retention.prune(at(12 * DAY_MIN), using).silences == 1
+    assert windows.count() == 2
 
 
 @both_databases
@@ -360,3 +376,16 @@ def test_how_mailings_went_is_forgotten_but_for_the_newest_of_each(using: str) -
     assert left == {recent.pk, alone.pk, waiting.pk}
     assert pruned.report_runs == 1
     assert old.pk not in left
+
+
+@both_databases
+def test_changes_go_once_they_were_announced(host: Host, using: str) -> None:
+    changes = Change.objects.using(using)
+    fields = {"host": host, "kind": "port_new", "protocol": "tcp", "port": 80}
+    changes.create(**fields, at=at(0), announced_at=at(0))
+    untold = changes.create(**fields, at=at(0))
+    kept = changes.create(**fields, at=at(11 * DAY_MIN), announced_at=at(11 * DAY_MIN))
+
+    assert retention.prune(at(12 * DAY_MIN), using).changes == 1
+
+    assert set(changes.values_list("pk", flat=True)) == {untold.pk, kept.pk}

@@ -14,7 +14,7 @@ from django.test import Client
 
 from hosts.models import Host, HostGroup
 from probes.history import tables
-from probes.models import Snapshot
+from probes.models import RestartCommand, Service, Snapshot
 from probes.observation import Code
 from tests.probes.history import tabled
 from tests.probes.history.played import LISTENER, line
@@ -61,27 +61,28 @@ def big(host: Host) -> Host:
 @pytest.mark.parametrize(
     ("address", "queries"),
     [
-        ("/", 6),  # hosts and their groups, those of the page with bars, groups to choose
-        ("/?sort=-sockets&status=bad", 6),
-        # host, slider, neighbours, rows, how many, names; listeners, failures, alerts
-        ("/hosts/{host}/", 9),
-        ("/hosts/{host}/?state=ESTABLISHED&sort=-first_seen", 9),
-        ("/hosts/{host}/?span=all&by=changes", 10),  # and the first probe there is
-        ("/hosts/{host}/ports/", 7),  # and what was tried from here
-        ("/hosts/{host}/peers/", 7),
-        ("/hosts/{host}/states/", 4),
-        ("/hosts/{host}/network/", 4),  # host, how it went, the table, slider
-        ("/hosts/{host}/network/?table=interfaces", 5),
-        ("/hosts/{host}/network/?table=protocols", 4),
-        ("/hosts/{host}/network/?table=multicast", 4),
-        ("/hosts/{host}/history/", 5),  # host, newest, how much there is, rows, steps
-        ("/hosts/{host}/history/?remote_ip=198.51.100.0/24&sort=-duration", 5),
-        ("/hosts/{host}/diff/", 4),  # host, the probe before, rows, how many
-        ("/hosts/{host}/diff/?what=connections&kind=opened&state=ESTABLISHED", 4),
+        # hosts and their groups, those of the page with bars and alerts, groups to choose, changes
+        ("/", 8),
+        ("/?sort=-sockets&status=bad", 8),
+        # host, its alerts, slider, neighbours, rows, how many, names; listeners, failures, alerts
+        ("/hosts/{host}/", 10),
+        ("/hosts/{host}/?state=ESTABLISHED&sort=-first_seen", 10),
+        ("/hosts/{host}/?span=all&by=changes", 11),  # and the first probe there is
+        ("/hosts/{host}/ports/", 8),  # and what was tried from here
+        ("/hosts/{host}/peers/", 8),
+        ("/hosts/{host}/states/", 5),
+        ("/hosts/{host}/network/", 5),  # host, how it went, the table, slider
+        ("/hosts/{host}/network/?table=interfaces", 6),
+        ("/hosts/{host}/network/?table=protocols", 5),
+        ("/hosts/{host}/network/?table=multicast", 5),
+        ("/hosts/{host}/history/", 6),  # host, newest, how much there is, rows, steps
+        ("/hosts/{host}/history/?remote_ip=198.51.100.0/24&sort=-duration", 6),
+        ("/hosts/{host}/diff/", 5),  # host, the probe before, rows, how many
+        ("/hosts/{host}/diff/?what=connections&kind=opened&state=ESTABLISHED", 5),
         ("/compare/", 1),
         ("/compare/?a={host}&b={other}&show=all", 15),
-        ("/hosts/{host}/probes/", 3),
-        ("/hosts/{host}/live/", 4),  # host, rows, how many, names of addresses
+        ("/hosts/{host}/probes/", 4),
+        ("/hosts/{host}/live/", 5),  # host, rows, how many, names of addresses
         ("/snapshots/{snapshot}/", 5),
         ("/report/", 66),  # as many for any number of hosts: see tests/probes/test_report.py
         ("/report/?host={host}", 66),
@@ -109,7 +110,22 @@ def big(host: Host) -> Host:
         ("/hunt/?ip=198.51.100.7", 8),  # hosts, sums; hosts, open and closed rows, names
         ("/hunt/?program=nginx", 12),
         ("/hunts/", 2),
-        ("/alerts/", 4),  # how many, rows, hunts and groups to choose
+        ("/alerts/", 6),  # how many, rows, hosts, groups, rules and hunts to choose
+        ("/alerts/?state=all&q=nginx&sort=severity", 8),  # and windows
+        ("/peers/", 4),  # watches, how many, rows, their hosts
+        # how many, rows, hosts and groups to choose
+        ("/changes/", 4),
+        ("/changes/?program=nginx&port=80,443&range=system&sort=host", 4),
+        ("/rules/", 3),  # rules, hosts above them, what is other for whom
+        ("/rules/ports/", 3),  # policies, the site's; groups and hosts are for administrators
+        # host, its alerts; policies, their groups, limits thrice, ports, groups, since, changes
+        ("/hosts/{host}/watch/", 17),
+        # services, schedules, listeners, watched ports, restarts twice, alerts; groups to choose
+        ("/services/", 9),
+        # the same of one; who would be cut off, what stands against it, what is under way, history
+        ("/services/{service}/", 19),
+        ("/silences/", 3),  # how many, rows, groups to choose
+        ("/activity/", 7),  # changes, acknowledgements, snoozes, windows, restarts; choices
     ],
 )
 def test_a_page_keeps_to_its_budget(
@@ -121,7 +137,13 @@ def test_a_page_keeps_to_its_budget(
 ) -> None:
     snapshot = Snapshot.objects.filter(host=big).latest("taken_at")
     other = Host.objects.get(name="h1")
-    address = address.format(host=big.pk, snapshot=snapshot.pk, other=other.pk)
+    command = RestartCommand.objects.create(name="nginx", argv=["true"])
+    services = [
+        Service.objects.create(name=f"s{n}", host=big, port=10_000 + n, command=command)
+        for n in range(20)
+    ]
+    service = services[0].pk
+    address = address.format(host=big.pk, snapshot=snapshot.pk, other=other.pk, service=service)
     operator.get(address)  # the first page that shows an address notes it, to be asked for its name
     with django_assert_max_num_queries(SIGNED_IN + queries):
         response = operator.get(address, follow=False)
@@ -133,7 +155,7 @@ def test_the_past_costs_the_same_however_long_ago(
 ) -> None:
     first = Snapshot.objects.filter(host=big).earliest("taken_at")
     operator.get(f"/hosts/{big.pk}/", {"at": first.taken_at.isoformat()})
-    with django_assert_max_num_queries(SIGNED_IN + 10):
+    with django_assert_max_num_queries(SIGNED_IN + 11):
         response = operator.get(f"/hosts/{big.pk}/", {"at": first.taken_at.isoformat()})
     assert response.status_code == 200
 
