@@ -39,6 +39,10 @@ USED_BY = {
     "sudo_password": lambda credential: credential.sudo == Credential.SudoChoice.PASSWORD,
 }
 """Which credentials use a secret."""
+NO_CONFIRMATION = _(
+    "This would send the stored secret to another address. Type it again to go on, "
+    "or make a new credential."
+)
 
 
 def create(data: Mapping[str, Any], *, request: HttpRequest | None) -> Credential:
@@ -137,6 +141,23 @@ def confirms_sudo(credential: Credential, typed: str) -> bool:
     if not USED_BY["sudo_password"](credential) or not credential.has_secret("sudo_password"):
         return True
     return _same(credential.secret("sudo_password") or "", typed)
+
+
+def confirm(credential: Credential, data: Mapping[str, Any], errors: dict[str, Any]) -> None:
+    """Hold what was typed as ``confirm_secret`` and ``confirm_sudo_password`` against the stored
+    secrets; whatever does not fit becomes an error of that field."""
+    for name, matches in (
+        ("confirm_secret", confirms),
+        ("confirm_sudo_password", confirms_sudo),
+    ):
+        typed = data.get(name) or ""
+        try:
+            if isinstance(typed, str) and matches(credential, typed):
+                continue
+        except DecryptionError as error:
+            errors[name] = _("The stored secret cannot be opened: %(reason)s") % {"reason": error}
+            continue
+        errors[name] = _("That is not the stored secret.") if typed else NO_CONFIRMATION
 
 
 def _refuse_unknown(data: Mapping[str, Any]) -> None:

@@ -31,7 +31,6 @@ from django.utils.translation import gettext_lazy as _
 
 from hosts import credentials, reach
 from hosts.models import Credential, Host, HostGroup
-from hosts.secrets import DecryptionError
 from hosts.values import check_text, plain_bool, plain_int
 from netadmin.access import audit
 
@@ -51,10 +50,6 @@ HOST_FIELDS = (
 )
 EXTRA_FIELDS = ("new_credential", "confirm_secret", "confirm_sudo_password")
 NOTES_MAX = 10_000
-NO_CONFIRMATION = _(
-    "This would send the stored secret to another address. Type it again to go on, "
-    "or make a new credential."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +145,8 @@ def draft(data: Mapping[str, Any], *, host: Host | None, request: HttpRequest | 
         errors["jump_host"] = _("This host would be reached through itself.")
     confirmed = False
     if not errors and fresh is None and _redirects(stored, new, limits):
-        confirmed = _confirm(new, data, errors)
+        credentials.confirm(cast("Credential", new.credential), data, errors)
+        confirmed = not errors
     if errors:
         raise ValidationError(errors)
     return Draft(new, groups, fresh, before, confirmed)
@@ -310,20 +306,3 @@ def _redirects(stored: Host | None, new: Host, limits: reach.Reach) -> bool:
     if (stored.address, stored.port) != (new.address, new.port) or stored.is_local:
         return True
     return not limits.everything and stored.credential_id != new.credential_id
-
-
-def _confirm(host: Host, data: Mapping[str, Any], errors: dict[str, Any]) -> bool:
-    credential = cast("Credential", host.credential)
-    for name, matches in (
-        ("confirm_secret", credentials.confirms),
-        ("confirm_sudo_password", credentials.confirms_sudo),
-    ):
-        typed = data.get(name) or ""
-        try:
-            if isinstance(typed, str) and matches(credential, typed):
-                continue
-        except DecryptionError as error:
-            errors[name] = _("The stored secret cannot be opened: %(reason)s") % {"reason": error}
-            continue
-        errors[name] = _("That is not the stored secret.") if typed else NO_CONFIRMATION
-    return not errors

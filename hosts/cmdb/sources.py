@@ -19,12 +19,11 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from hosts import credentials, inventory
+from hosts import credentials
 from hosts.cmdb import reading
 from hosts.cmdb.rows import FIELDS
 from hosts.cmdb.wording import RUNS
 from hosts.models import Credential, Host, HostGroup, Source
-from hosts.secrets import DecryptionError
 from hosts.values import check_text, plain_bool, plain_int
 from netadmin import outbound
 from netadmin.access import audit
@@ -147,7 +146,7 @@ def _draft(source: Source, data: Mapping[str, Any], request: HttpRequest | None)
     _set_token(source, data, errors, moved=origin != _origin(source.location))
     redirected = any(was[name] != getattr(source, name) for name in DECIDES)
     if not errors and request is not None and source.credential is not None and redirected:
-        _confirm(source.credential, data, errors)
+        credentials.confirm(source.credential, data, errors)
     if errors:
         raise ValidationError(errors)
     return source
@@ -253,18 +252,3 @@ def _origin(location: str) -> str:
     except ValueError:
         return location
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-
-
-def _confirm(credential: Credential, data: Mapping[str, Any], errors: dict[str, Any]) -> None:
-    for name, matches in (
-        ("confirm_secret", credentials.confirms),
-        ("confirm_sudo_password", credentials.confirms_sudo),
-    ):
-        typed = data.get(name) or ""
-        try:
-            if isinstance(typed, str) and matches(credential, typed):
-                continue
-        except DecryptionError as error:
-            errors[name] = _("The stored secret cannot be opened: %(reason)s") % {"reason": error}
-            continue
-        errors[name] = _("That is not the stored secret.") if typed else inventory.NO_CONFIRMATION

@@ -68,9 +68,9 @@ def host_list(request: HttpRequest) -> HttpResponseBase:
         "groups": limits.groups(),
         "columns": [_column(request, *column) for column in COLUMNS
                     if administers or column[0] != "credential"],
-        "csv_url": _url(request, format="csv", page=None),
-        "next_url": _url(request, page=page.next_page_number()) if page.has_next() else "",
-        "prev_url": _url(request, page=None) if page.number > 1 else "",
+        "csv_url": with_query(request, format="csv", page=None),
+        "next_url": with_query(request, page=page.next_page_number()) if page.has_next() else "",
+        "prev_url": with_query(request, page=None) if page.number > 1 else "",
     }  # fmt: skip
     return render(request, "hosts/host_list.html", context)
 
@@ -109,11 +109,14 @@ def _row(host: Any, administers: bool) -> list[Any]:
 def _column(request: HttpRequest, name: str, label: Any, css: str) -> dict[str, Any]:
     current = request.GET.get("sort", "name")
     order = {name: "ascending", f"-{name}": "descending"}.get(current, "") if name else ""
-    url = _url(request, sort=f"-{name}" if current == name else name, page=None) if name else ""
+    url = (
+        with_query(request, sort=f"-{name}" if current == name else name, page=None) if name else ""
+    )
     return {"label": label, "css": css, "order": order, "url": url}
 
 
-def _url(request: HttpRequest, **changes: Any) -> str:
+def with_query(request: HttpRequest, **changes: Any) -> str:
+    """The query of the present page with some parameters changed; None takes one out."""
     query = request.GET.copy()
     for name, value in changes.items():
         query.pop(name, None)

@@ -19,6 +19,7 @@ from hosts.cmdb import decisions, shown, sources, sync, wording
 from hosts.forms import add_errors
 from hosts.models import HostGroup, Source, SyncRun
 from hosts.source_forms import MAP, SourceForm
+from hosts.views import fleet
 from hosts.views.credentials import site_wide
 from netadmin import csvfile
 from netadmin.access.models import Role
@@ -71,9 +72,11 @@ def show(request: HttpRequest, pk: int) -> HttpResponseBase:
         "good": GOOD,
         "hosts": source.sourced.filter(host__removed_at=None).count(),
         "waiting": SyncRun.objects.filter(source=source, state=SyncRun.State.WAITING).first(),
-        "csv_url": _url(request, format="csv", page=None),
-        "next_url": _url(request, page=page.next_page_number()) if page.has_next() else "",
-        "prev_url": _url(request, page=None) if page.number > 1 else "",
+        "csv_url": fleet.with_query(request, format="csv", page=None),
+        "next_url": fleet.with_query(request, page=page.next_page_number())
+        if page.has_next()
+        else "",
+        "prev_url": fleet.with_query(request, page=None) if page.number > 1 else "",
     }
     return render(request, "hosts/source.html", context)
 
@@ -282,12 +285,3 @@ def _find_run(pk: int) -> SyncRun:
     if row is None:
         raise Http404
     return row
-
-
-def _url(request: HttpRequest, **changes: Any) -> str:
-    query = request.GET.copy()
-    for name, value in changes.items():
-        query.pop(name, None)
-        if value is not None:
-            query[name] = str(value)
-    return f"?{query.urlencode()}"
