@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from probes import payloads
 from probes.models import Rule, RuleOverride
-from probes.watch import rule_book, thresholds
+from probes.watch import rule_book, rule_limits
 from probes.watch.standing import Above
 from probes.wording import rules as wording
 
@@ -29,7 +29,7 @@ def rule(
     return {
         "id": row.pk,
         **fields,
-        "meaning": wording.sentence(thresholds.limits(row)),
+        "meaning": wording.sentence(rule_limits.stored(row)),
         "overrides": [override(each) for each in overrides],
         "above": [
             {

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from hosts.models import Host, visible_groups
 from probes.models import Metric, RuleOverride, Severity
 from probes.views import hostpage
-from probes.watch import measures, rules, standing, thresholds
+from probes.watch import measures, rule_limits, rules, standing
 from probes.watch.rules import Limits
 from probes.wording import rules as wording
 
@@ -32,7 +32,7 @@ def context(request: HttpRequest, host: Host) -> dict[str, Any]:
     other = standing.overrides(only, visible_groups(request.user).filter(hosts=host))
     whole = hostpage.newest_whole(host)
     rows = []
-    for limits in thresholds.limits_of(host.pk):
+    for limits in rule_limits.of_host(host.pk):
         here = above.get(limits.rule_id, [])
         value = None
         # A rise is held against snapshots of before: only worked out when a probe comes.

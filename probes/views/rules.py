@@ -24,7 +24,7 @@ from netadmin.access.permissions import administers_all, require
 from probes.filters import FilterError
 from probes.models import Metric, Rule, RuleOverride, Severity
 from probes.views import host_thresholds, hostpage
-from probes.watch import replay, rule_book, rules, standing, thresholds
+from probes.watch import replay, rule_book, rule_limits, rules, standing
 from probes.wording import rules as wording
 
 MOST_NAMED: Final = 3
@@ -127,7 +127,7 @@ class OverrideForm(forms.Form):
         as_said = _("as the rule says")
         fields["enabled"].choices = [("", as_said), ("on", _("on")), ("off", _("off"))]
         fields["severity"].choices = [("", as_said), *Severity.choices]
-        limits = thresholds.limits(rule)
+        limits = rule_limits.stored(rule)
         usual = {
             "threshold": wording.number(rule.threshold),
             "clear_at": wording.number(limits.over_at),
@@ -252,7 +252,7 @@ def override_add(request: HttpRequest, pk: int) -> HttpResponse:
                 return redirect("rules")
     context = {
         "rule": rule,
-        "meaning": wording.sentence(thresholds.limits(rule)),
+        "meaning": wording.sentence(rule_limits.stored(rule)),
         "scope": scope,
         "is_host": isinstance(scope, Host),
         "known": known,
@@ -286,7 +286,7 @@ def _row(
     above: dict[int, list[standing.Above]],
     other: dict[int, list[RuleOverride]],
 ) -> dict[str, Any]:
-    limits = thresholds.limits(rule)
+    limits = rule_limits.stored(rule)
     raised = [each for each in above.get(rule.pk, []) if each.raised]
     hosts = list(dict.fromkeys((each.host_id, each.host) for each in raised))
     return {
@@ -331,7 +331,7 @@ def _preview(request: HttpRequest, form: RuleForm, rule: Rule | None) -> dict[st
     """What the rule as it is typed would have raised; ValidationError by field."""
     typed = Rule(pk=None if rule is None else rule.pk, metric=form.metric)
     rule_book.fill(typed, form.values() | {"enabled": True})
-    limits = thresholds.limits(typed)
+    limits = rule_limits.stored(typed)
     hosts = Host.objects.kept().filter(enabled=True).visible_to(request.user)
     found = replay.replay(limits, hosts, until=timezone.now())
     return {

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from hosts.models import Host
 from probes.models import Outcome, Snapshot
 from probes.status import TOOL_PASTED
-from probes.watch import measures, rules, thresholds
+from probes.watch import measures, rule_limits, rules
 from probes.watch.rules import Held, Limits, Turn
 
 OVER: Final = dt.timedelta(hours=24)
@@ -68,7 +68,7 @@ def replay(rule: Limits, hosts: QuerySet[Host], *, until: dt.datetime) -> Replay
     """
     using = hosts.db
     names = dict(hosts.order_by("name").values_list("pk", "name")[:MOST_HOSTS])
-    of_host = thresholds.overridden(rule, names, using=using)
+    of_host = rule_limits.overridden(rule, names, using=using)
     since = until - OVER
     probes = Snapshot.objects.using(using).filter(
         host_id__in=list(names), taken_at__gte=since, taken_at__lte=until

@@ -30,7 +30,7 @@ from django.utils import timezone
 from hosts.models import Host
 from probes import health, payloads
 from probes.models import Alert, AlertKind, Change, PortWatch, RuleState, Schedule, WatchedPort
-from probes.watch import lifecycle, rules, thresholds
+from probes.watch import lifecycle, rule_limits, rules, thresholds
 from probes.watch.lifecycle import Raise, Transition
 from probes.watch.rules import Held, Limits, Turn
 
@@ -123,7 +123,7 @@ def _stale(now: dt.datetime, using: str) -> tuple[list[_Waiting], int]:
         )
     )
     watched = Host.objects.using(using).kept().filter(enabled=True).count()
-    limits = thresholds.limits_of_many([row[0] for row in rows], using=using) if rows else {}
+    limits = rule_limits.of_hosts([row[0] for row in rows], using=using) if rows else {}
     found = []
     for host_id, due, latest_id, latest_at, interval, created_at in rows:
         interval_s = interval or settings.PROBE_INTERVAL_S
@@ -205,7 +205,7 @@ def _raised(each: _Waiting, now: dt.datetime, facts: dict[str, Any]) -> Transiti
 def _end(host_id: int, state: RuleState, now: dt.datetime, using: str) -> bool:
     """A host is stale no longer, though no judged probe said so: its rule or interval changed, or
     the login is paused."""
-    rule = thresholds.limits(state.rule)
+    rule = rule_limits.stored(state.rule)
     decision = rules.decide_trouble(
         rule, Held(state.streak, state.raised, state.value, state.since), False, at=now
     )
@@ -293,7 +293,7 @@ def _let_go(host_id: int, removed_at: dt.datetime | None, now: dt.datetime, usin
 def _not_held(alerts: Iterable[Alert], using: str) -> list[Alert]:
     """Those whose rule is gone, or is switched off and not switched on for the host."""
     found = list(alerts)
-    limits = thresholds.limits_of_many({each.host_id for each in found}, using=using)
+    limits = rule_limits.of_hosts({each.host_id for each in found}, using=using)
     on = {
         host_id: {rule.rule_id for rule in of_host if rule.enabled}
         for host_id, of_host in limits.items()
