@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from netadmin.data_dir import BASE_DIR
 from netadmin.progress import fail, run, say
 
-WORKERS = "2"
+WORKERS = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ PARTS = (
     Part("sudo", program="sudo"),
     Part("fonts-wqy-microhei", files="/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"),
     Part("gettext", program="msgfmt"),
+    Part("curl", program="curl"),
 )
 
 # Servers are wanted as programs only, so none of them is started by being installed.
