@@ -5,10 +5,40 @@ An error's ``code`` and ``field`` never change with the language; ``message`` an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import JsonResponse
 from django.utils.translation import gettext as _
+
+
+class Refused(Exception):
+    """Why an act is refused, for whoever shapes the answer: JSON, MCP or a command."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: Any,
+        *,
+        field: str | None = None,
+        hint: Any = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(str(message))
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.hint = hint
+        self.headers = dict(headers or {})
+
+    def answer(self) -> JsonResponse:
+        """As JSON."""
+        response = error(self.status, self.code, self.message, field=self.field, hint=self.hint)
+        for name, value in self.headers.items():
+            response[name] = value
+        return response
 
 
 def answer(data: Any = None, *, message: Any = "", status: int = 200) -> JsonResponse:

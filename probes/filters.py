@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from django.utils.functional import Promise
@@ -28,6 +28,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -58,6 +59,7 @@ LONGEST_VALUE: Final = 2000
 
 EARLIEST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 LATEST: Final = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
+SOME_TIME: Final = "2026-01-31T03:12:00Z"
 
 Message = str | Promise
 
@@ -243,8 +245,33 @@ def _hidden(text: str) -> str:
 
 
 def number(least: int, most: int) -> BeforeValidator:
-    """Marks an int that :func:`whole_number` reads."""
-    return BeforeValidator(lambda text: whole_number(text, least=least, most=most))
+    """Marks an int that :func:`whole_number` reads, and says its bounds where it is described."""
+    return BeforeValidator(
+        lambda text: whole_number(text, least=least, most=most),
+        json_schema_input_type=Annotated[int, Field(ge=least, le=most)],
+    )
+
+
+def text_like(**schema: Any) -> WithJsonSchema:
+    """How text that a validator reads is described. A ``format`` of its own names what no pattern
+    can say: ``tests/probes/api/test_schemathesis.py`` makes such text, and it is accepted."""
+    return WithJsonSchema({"type": "string", **schema}, mode="validation")
+
+
+def orders(names: Iterable[str], *, both_ways: bool = True) -> WithJsonSchema:
+    """How a ``sort`` is described: one of these names, with ``-`` before it for the reverse."""
+    words = [way + name for name in names for way in (("", "-") if both_ways else ("",))]
+    return text_like(enum=words)
+
+
+def one_or_more(words: Iterable[str]) -> WithJsonSchema:
+    """How a list of these words is described, comma separated."""
+    return text_like(pattern=_several(words))
+
+
+def _several(words: Iterable[str]) -> str:
+    one = "|".join(words)
+    return f"^(?:{one})(?:,(?:{one}))*$"
 
 
 # --- models ---------------------------------------------------------------------------------------
@@ -255,12 +282,22 @@ PortNumber = Annotated[int, number(1, 65535)]
 Limit = Annotated[int, number(1, 1000)]
 """Rows of one page of a list."""
 Seconds = Annotated[int, number(1, 366 * 86_400)]
-Moment = Annotated[dt.datetime, BeforeValidator(moment)]
-Proto = Annotated[str, AfterValidator(_protocol)]
-States = Annotated[str, AfterValidator(_states)]
-Ports = Annotated[str, AfterValidator(_ports)]
-Addresses = Annotated[str, AfterValidator(_address)]
-Cursor = Annotated[str, Field(max_length=1000)]
+Moment = Annotated[
+    dt.datetime, BeforeValidator(moment), text_like(format="date-time", examples=[SOME_TIME])
+]
+Proto = Annotated[str, AfterValidator(_protocol), text_like(enum=["all", *PROTOCOLS])]
+States = Annotated[
+    str,
+    AfterValidator(_states),
+    text_like(pattern=_several(TCP_STATES), examples=["ESTABLISHED,TIME_WAIT"]),
+]
+Ports = Annotated[
+    str, AfterValidator(_ports), text_like(format="port-ranges", examples=["80,8000-8100"])
+]
+Addresses = Annotated[
+    str, AfterValidator(_address), text_like(format="address-or-network", examples=["10.0.0.0/8"])
+]
+Cursor = Annotated[str, Field(max_length=1000), text_like(format="cursor", maxLength=1000)]
 
 
 class Query(BaseModel):
@@ -282,19 +319,30 @@ class SocketFilter(Query):
     proto: Proto | None = None
     """``all``, a kind (``tcp`` means tcp and tcp6) or exactly ``tcp6``, ``udp6``, ..."""
     state: States | None = None
-    """One or more states, comma separated. Rows of UDP have none worth asking for."""
+    """One or more states, comma separated, any case and spelling in use. Rows of UDP have none
+    worth asking for."""
     local_ip: Addresses | None = None
+    """An address or a network."""
     local_port: Ports | None = None
+    """Ports and ranges, comma separated."""
     remote_ip: Addresses | None = None
+    """An address or a network."""
     remote_port: Ports | None = None
+    """Ports and ranges, comma separated."""
     program: Annotated[str, Field(max_length=200)] | None = None
     """Part of the program's name, whatever its case (of ASCII letters at least)."""
-    pid: Annotated[str, AfterValidator(_pid)] | None = None
+    pid: Annotated[str, AfterValidator(_pid), text_like(format="pid", examples=["811"])] | None = (
+        None
+    )
+    """A process id, or ``none`` for rows whose process is not known."""
     direction: Literal["in", "out", "listen", "local"] | None = None
+    """Which way a connection was made."""
     family: Literal["4", "6"] | None = None
     """Of the local address as it is shown: a tcp6 socket that speaks IPv4, which the kernel shows
     as ``::ffff:a.b.c.d``, counts as 4. A listener on ``::`` counts as 6."""
-    hide: Annotated[str, AfterValidator(_hidden)] | None = None
+    hide: Annotated[str, AfterValidator(_hidden), text_like(pattern=_several(HIDEABLE))] | None = (
+        None
+    )
     """``loopback``: rows with a loopback address at either end; ``listen``: listeners."""
 
     @model_validator(mode="after")
@@ -338,7 +386,7 @@ def parse(
     the API refuses it (``blank_is_absent=False``), since there it is a script's mistake.
     Parameters named in ``ignore`` are somebody else's.
     """
-    values: dict[str, str] = {}
+    given_once: dict[str, str] = {}
     others = set(ignore)
     for name, given in query.lists():
         if name in others:
@@ -347,7 +395,30 @@ def parse(
             raise FilterError(visible(name), _("There is no such parameter."))
         if len(given) != 1:
             raise FilterError(name, _("Give this once."))
-        value = str(given[0])
+        given_once[name] = str(given[0])
+    return _model(model, given_once, blank_is_absent=blank_is_absent)
+
+
+def read(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """Read a JSON object of text and whole numbers into ``model`` as :func:`parse` reads a query
+    string that says the same; null is absent. Raises :class:`FilterError`."""
+    texts: dict[str, str] = {}
+    for name, value in values.items():
+        if name not in model.model_fields:
+            raise FilterError(visible(name), _("There is no such parameter."))
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise FilterError(name, _("Give text or a whole number."))
+        if isinstance(value, int) and abs(value) >= 2**64:  # Python writes no longer ones as text
+            raise FilterError(name, _("Give a whole number in the digits 0 to 9."))
+        texts[name] = str(value)
+    return _model(model, texts, blank_is_absent=False)
+
+
+def _model(model: type[Model], values: Mapping[str, str], *, blank_is_absent: bool) -> Model:
+    kept: dict[str, str] = {}
+    for name, value in values.items():
         if not value.strip():
             if blank_is_absent:
                 continue
@@ -356,9 +427,9 @@ def parse(
             raise FilterError(name, _at_most(LONGEST_VALUE))
         if unstorable(value):
             raise FilterError(name, _("This holds a character that no database keeps."))
-        values[name] = value
+        kept[name] = value
     try:
-        return model.model_validate(values)
+        return model.model_validate(kept)
     except ValidationError as error:
         raise first_problem(error) from None
 

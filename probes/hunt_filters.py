@@ -21,6 +21,7 @@ from probes.filters import (
     PortNumber,
     SocketFilter,
     address_range,
+    text_like,
 )
 from probes.history.queries.sought import Sought
 from probes.indicators import Indicator, Reading
@@ -39,12 +40,22 @@ def _one_address(text: str) -> str:
 class HuntQuery(SocketFilter):
     """Any indicators, or all of ip, cidr, port and program; narrowed by the filters."""
 
-    ip: Annotated[str, AfterValidator(_one_address)] | None = None
+    ip: Annotated[str, AfterValidator(_one_address), text_like(format="address")] | None = None
     """Of the remote end."""
     cidr: Addresses | None = None
     port: PortNumber | None = None
     """The port that was listened on, whichever end had it."""
-    indicators: Annotated[str, Field(max_length=LONGEST_LIST)] | None = None
+    indicators: (
+        Annotated[
+            str,
+            Field(max_length=LONGEST_LIST),
+            text_like(
+                format="indicators", maxLength=LONGEST_LIST, examples=["203.0.113.7 port 4444"]
+            ),
+        ]
+        | None
+    ) = None
+    """Addresses, networks, ports and programs, with blanks or line ends between."""
     since: Moment | None = None
     until: Moment | None = None
     host: Identifier | None = None

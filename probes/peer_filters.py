@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from django.utils.translation import gettext_lazy as _
 from pydantic import AfterValidator, Field
 
-from probes.filters import Invalid, Query, address_range
+from probes.filters import Invalid, Query, address_range, text_like
 
 SORTS: Final = ("-first_seen", "first_seen", "-last_seen", "last_seen", "program", "-program",
                 "network", "-network")  # fmt: skip
@@ -33,7 +33,7 @@ class PeerFilter(Query):
     """Name of a host group."""
     program: Annotated[str, Field(max_length=200)] | None = None
     """Part of the program's name, whatever its case."""
-    ip: Annotated[str, AfterValidator(_one_address)] | None = None
+    ip: Annotated[str, AfterValidator(_one_address), text_like(format="address")] | None = None
     """An address that the peer's network holds."""
     sort: (
         Literal["-first_seen", "first_seen", "-last_seen", "last_seen",

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from django.utils.translation import gettext_lazy as _
 from pydantic import AfterValidator, Field
 
-from probes.filters import Invalid, Query
+from probes.filters import Invalid, Query, text_like
 
 
 def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -43,7 +43,7 @@ class TableFilter(Query):
 class RouteFilter(TableFilter):
     """Which routes; what is None filters nothing."""
 
-    ip: Annotated[str, AfterValidator(_address)] | None = None
+    ip: Annotated[str, AfterValidator(_address), text_like(format="address")] | None = None
     """The routes an address could take, the most specific first: the first one is taken, where
     no policy says otherwise."""
     family: Family | None = None
