@@ -32,5 +32,6 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=4 \
     CMD ["python", "-m", "netadmin.ask", "healthz"]
 
 CMD ["gunicorn", "netadmin.wsgi:application", "--bind", "0.0.0.0:8000", \
-     "--worker-class", "gthread", "--workers", "2", "--threads", "8", \
-     "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]
+     "--worker-class", "gthread", "--workers", "2", "--threads", "16", \
+     "--graceful-timeout", "4", "--worker-tmp-dir", "/dev/shm", "--no-control-socket", \
+     "--forwarder-headers", ""]

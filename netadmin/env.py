@@ -77,6 +77,27 @@ VARIABLES: tuple[Variable, ...] = (
         "postgres://user:password@host:5432/name. Empty: SQLite in DATA_DIR.",
         True,
     ),
+    Variable(
+        "API_PER_MINUTE",
+        "int",
+        600,
+        "Requests a minute that one token, or one session, may make of the API. 0: no limit.",
+        most=1_000_000,
+    ),
+    Variable(
+        "LIVE_PER_MINUTE",
+        "int",
+        30,
+        "Of them, those that log in to a host while the caller waits. 0: no limit.",
+        most=1_000_000,
+    ),
+    Variable(
+        "EVENT_STREAMS",
+        "int",
+        6,
+        "Streams of events that one web process keeps open, well below its threads. 0: none.",
+        most=1_000,
+    ),
     Variable("REDIS_URL", "str", "", "redis://host:6379/0. Empty: `up` starts its own.", True),
     Variable(
         "CELERY_BROKER_URL", "str", "", "Where Celery queues tasks, if not at REDIS_URL.", True

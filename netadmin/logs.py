@@ -11,7 +11,18 @@ import logging
 import re
 from typing import Any
 
+from django_guid.context import guid
+
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class RequestId(logging.Filter):
+    """Gives each record the id of the request it was written for; ``-`` outside of one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always True: nothing is left out."""
+        record.request_id = guid.get() or "-"
+        return True
 
 
 class EscapingFormatter(logging.Formatter):

@@ -42,11 +42,14 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_htmx",
+    "django_guid",
     "csp",
     "axes",
 ]
 
 MIDDLEWARE = [
+    "netadmin.access.request_ids.PlainIdMiddleware",
+    "django_guid.middleware.guid_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -100,6 +103,9 @@ else:
     _database = {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "netadmin.sqlite3"}
 if _database["ENGINE"].endswith("sqlite3"):
     _database["OPTIONS"] = dict(SQLITE_OPTIONS)
+    # To open the file anew, with Django's functions and the schema read again, costs a small
+    # answer a third of its time.
+    _database["CONN_MAX_AGE"] = 600
 elif "postgresql" in _database["ENGINE"]:
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
@@ -215,6 +221,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 
+API_PER_MINUTE: int = env("API_PER_MINUTE")
+LIVE_PER_MINUTE: int = env("LIVE_PER_MINUTE")
+EVENT_STREAMS: int = env("EVENT_STREAMS")
 PROBE_INTERVAL_S: int = env("PROBE_INTERVAL_S")
 PROBE_TABLES_MINUTES: int = env("PROBE_TABLES_MINUTES")
 PROBE_DEADLINE_S: int = env("PROBE_DEADLINE_S")
@@ -244,6 +253,13 @@ EMAIL_USE_SSL = bool(_email.get("EMAIL_USE_SSL", False))
 EMAIL_TIMEOUT = 30
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = declared.mail_sender(env("EMAIL_FROM"), _site_host)
 
+# --- requests' ids, in answers and in the log: netadmin.access.request_ids ----------------------
+DJANGO_GUID = {
+    "GUID_HEADER_NAME": "X-Request-ID",
+    "VALIDATE_GUID": False,  # any plain word will do; what is none does not come so far
+    "EXPOSE_HEADER": False,
+}
+
 # --- logs -------------------------------------------------------------------------------------
 LOG_LEVEL: str = env("LOG_LEVEL").upper()
 LOGGING = {
@@ -252,10 +268,17 @@ LOGGING = {
     "formatters": {
         "plain": {
             "()": "netadmin.logs.EscapingFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+            "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "filters": {"request_id": {"()": "netadmin.logs.RequestId"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["request_id"],
+        }
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "paramiko": {"level": "WARNING" if LOG_LEVEL != "DEBUG" else "INFO"},
@@ -264,5 +287,8 @@ LOGGING = {
         "urllib3": {"level": "WARNING"},
         "apprise": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
+        # It would write that it started and ended with each request.
+        "mcp": {"level": "WARNING"},
+        "django_guid": {"level": "WARNING"},  # two lines for each request
     },
 }

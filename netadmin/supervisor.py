@@ -40,8 +40,10 @@ APP = "netadmin.celery:app"
 BEAT_OPTIONS = ("-S", "celery.beat:Scheduler", "--pidfile=")
 WORKER_OPTIONS = ("--without-gossip", "--without-mingle")
 WEB_OPTIONS = (
-    *("--worker-class", "gthread", "--workers", "2", "--threads", "8"),
+    *("--worker-class", "gthread", "--workers", "2", "--threads", "16"),
     *("--graceful-timeout", "4", "--no-control-socket", "--log-level", "warning"),
+    # Else a header of the client, by way of a proxy on this machine, says what the path is.
+    *("--forwarder-headers", ""),
 )
 
 

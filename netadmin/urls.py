@@ -6,11 +6,12 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    # First, since programs ask most often and patterns are tried in order.
+    path("api/v1/", include("probes.api.urls")),
     path("admin/", admin.site.urls),
     path("", include("netadmin.access.urls")),
     path("", include("hosts.urls")),
     path("", include("probes.urls")),
-    path("api/v1/", include("probes.api.urls")),
 ]
 
 handler400 = "netadmin.access.views.refusals.bad_request"

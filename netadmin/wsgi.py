@@ -4,8 +4,10 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from netadmin import gate
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "netadmin.settings")
-application = get_wsgi_application()
+application = gate.guarded(get_wsgi_application())
 
 from hosts import secrets  # noqa: E402 - Django is ready only now
 

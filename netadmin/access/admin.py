@@ -119,8 +119,8 @@ class UserAdmin(AuditedAdmin, BaseUserAdmin):
 class APITokenAdmin(ReadOnlyAdmin):
     """Tokens as they are; they are made and revoked on their page."""
 
-    list_display = ("name", "user", "prefix", "scope", "created_at", "expires_at", "revoked_at",
-                    "last_used_at", "last_used_ip")  # fmt: skip
+    list_display = ("name", "user", "prefix", "scope", "networks", "created_at", "expires_at",
+                    "revoked_at", "last_used_at", "last_used_ip")  # fmt: skip
     list_filter = ("scope", "revoked_at", "expires_at")
     list_select_related = ("user",)
     search_fields = ("name", "prefix", "user__username")
@@ -131,9 +131,9 @@ class APITokenAdmin(ReadOnlyAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """The audit log; nothing changes it."""
 
-    list_display = ("at", "actor", "address", "action", "object_name")
+    list_display = ("at", "actor", "address", "action", "object_name", "request_id")
     list_filter = ("action", "kind")
-    search_fields = ("actor", "action", "object_name")
+    search_fields = ("actor", "action", "object_name", "request_id")
     date_hierarchy = "at"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:

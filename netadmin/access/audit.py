@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.http import HttpRequest
 
+from netadmin.access import request_ids
 from netadmin.access.models import AuditEntry
 
 _CONTROL = dict.fromkeys([*range(32), *range(127, 160), 0x2028, 0x2029], "\ufffd")
@@ -37,6 +38,7 @@ def record(
         kind=target._meta.label_lower if target is not None else "",
         object_id=_line(target.pk)[:50] if target is not None else "",
         object_name=_line(target)[:200] if target is not None else "",
+        request_id=request_ids.present(),
         detail=detail or {},
     )
 
@@ -87,6 +89,8 @@ def _address(text: str) -> str | None:
         text = text.partition(":")[0]
     try:
         # Without the zone, which means nothing elsewhere and which no inet column takes.
-        return str(ipaddress.ip_address(text.partition("%")[0]))
+        known = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    # IPv4 as a socket of both families shows it (::ffff:192.0.2.1) is the same caller.
+    return str(getattr(known, "ipv4_mapped", None) or known)

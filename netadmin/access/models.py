@@ -78,6 +78,8 @@ class APIToken(models.Model):
         "hosts.HostGroup", blank=True, related_name="+", verbose_name=_("host groups")
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    networks = models.JSONField(_("from"), default=list, blank=True)
+    """Networks (CIDR) it may be used from; empty: from anywhere."""
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
@@ -133,6 +135,8 @@ class AuditEntry(models.Model):
     kind = models.CharField(_("kind"), max_length=50, blank=True)
     object_id = models.CharField(max_length=50, blank=True)
     object_name = models.CharField(_("object"), max_length=200, blank=True)
+    request_id = models.CharField(_("request"), max_length=64, blank=True)
+    """As in the answer's ``X-Request-ID`` and in the log; empty outside of a request."""
     detail = models.JSONField(_("detail"), default=dict, blank=True)
     """Changed fields as {name: [before, after]}; a secret field shows only that it changed."""
 

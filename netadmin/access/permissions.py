@@ -30,6 +30,8 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 """A view: called with the request and what the path names."""
 V = TypeVar("V", bound=Callable[..., Any])
 
+MACHINE_PATHS = ("/api/", "/mcp", "/metrics")
+"""What programs call: by token, limited in rate, refused in JSON."""
 SCOPE_ROLES = {Scope.READ: Role.VIEWER, Scope.OPERATE: Role.OPERATOR, Scope.ADMIN: Role.ADMIN}
 
 
@@ -71,8 +73,11 @@ def sees_all(user: User | AnonymousUser) -> bool:
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """True for the routes of scripts, whose refusals are JSON."""
-    return request.path.startswith("/api/")
+    """True for the routes of scripts, whose refusals are JSON.
+
+    By what the routes are found by: a site may stand below a path of its proxy's (SCRIPT_NAME).
+    """
+    return request.path_info.startswith(MACHINE_PATHS)
 
 
 def public(view: V) -> V:

@@ -40,6 +40,8 @@ class Route:
     """The least query string a GET needs; ``{host}`` stands for the id of a host."""
     site_wide: bool = False
     """Refused to an administrator of some host groups only, as the Django admin is."""
+    token_only: bool = False
+    """Opened by a token alone: a browser's session is nobody here."""
 
 
 def route(
@@ -50,12 +52,13 @@ def route(
     answers: int = 200,
     query: str = "",
     site_wide: bool = False,
+    token_only: bool = False,
 ) -> Route:
     """A row of the table; a method that is not named in ``roles`` is refused to everybody."""
     unknown = roles.keys() - set(METHODS)
     if unknown:
         raise ValueError(f"{name}: no such method: {unknown}")
-    return Route(name, MappingProxyType(roles), about, answers, query, site_wide)
+    return Route(name, MappingProxyType(roles), about, answers, query, site_wide, token_only)
 
 
 def admin_model(label: str, *, may: str = "add change delete") -> tuple[Route, ...]:
@@ -117,6 +120,7 @@ PAGES: Final = (
     route("password_change", {"GET": VIEWER, "POST": VIEWER}),
     route("tokens", {"GET": VIEWER}),
     route("token_add", {"GET": VIEWER, "POST": VIEWER}),
+    route("token_edit", {"GET": VIEWER, "POST": VIEWER}, about="own token"),
     route("token_revoke", {"POST": VIEWER}, about="own token"),
     route("audit", {"GET": ADMIN}),
 )
@@ -240,12 +244,18 @@ PROBES: Final = (
     route("probe_progress", {"GET": VIEWER}, about="hosts.host"),
     route("snapshot", {"GET": VIEWER}, about="probes.snapshot"),
     route("snapshot_raw", {"GET": VIEWER}, about="probes.snapshot"),
+    route("mcp", {"POST": VIEWER}, token_only=True),
     route("healthz", {"GET": ANYBODY}),
+    route("metrics", {"GET": VIEWER}),
     route("readyz", {"GET": ANYBODY}, answers=503),
 )
 """``readyz`` answers 503 where no worker runs, as in the tests."""
 
 API: Final = (
+    route("api-openapi", {"GET": VIEWER}),
+    route("api-docs", {"GET": VIEWER}),
+    route("api-tokens", {"GET": VIEWER}),
+    route("api-token", {"GET": VIEWER, "DELETE": VIEWER}, about="own token"),
     route("api-hosts", {"GET": VIEWER, "POST": ADMIN}),
     route("api-host", {"GET": VIEWER, "PATCH": ADMIN, "DELETE": ADMIN}, about="hosts.host"),
     route("api-host-probe", {"POST": OPERATOR}, about="hosts.host"),
@@ -262,6 +272,8 @@ API: Final = (
     route("api-snapshot-raw", {"GET": VIEWER}, about="probes.snapshot"),
     route("api-findings", {"GET": VIEWER}),
     route("api-leaks", {"GET": VIEWER}),
+    route("api-connections-query", {"GET": VIEWER}),
+    route("api-ports-check", {"GET": VIEWER}, query="port=22"),
     route("api-ports", {"GET": VIEWER}, query="port=22"),
     route("api-exposure", {"GET": VIEWER}),
     route("api-host-reach", {"GET": VIEWER, "POST": OPERATOR}, about="hosts.host"),
@@ -312,6 +324,7 @@ API: Final = (
         site_wide=True,
     ),
     route("api-changes", {"GET": VIEWER}),
+    route("api-events", {"GET": VIEWER}, answers=503),
     route("api-host-watch", {"GET": VIEWER}, about="hosts.host"),
     route("api-host-watch-forget", {"POST": OPERATOR}, about="hosts.host"),
     route("api-port-policies", {"GET": VIEWER, "POST": ADMIN}),

@@ -13,6 +13,7 @@ urlpatterns = [
     path("language/", session.language, name="language"),
     path("tokens/", tokens.index, name="tokens"),
     path("tokens/add/", tokens.add, name="token_add"),
+    path("tokens/<int:pk>/edit/", tokens.edit, name="token_edit"),
     path("tokens/<int:pk>/revoke/", tokens.revoke, name="token_revoke"),
     path("audit/", audit_log.index, name="audit"),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,15 @@ def test_no_secret_is_in_the_image() -> None:
         "probes",
         "templates",
     }
+
+
+def test_the_image_serves_as_a_site_of_one_machine_does() -> None:
+    served = re.search(r"^CMD ((?:.*\\\n)*.*)$", DOCKERFILE, flags=re.MULTILINE)
+    assert served is not None
+    words = json.loads(served[1].replace("\\\n", ""))
+    for name, value in itertools.pairwise(supervisor.WEB_OPTIONS):
+        if name in ("--worker-class", "--forwarder-headers", "--graceful-timeout"):
+            assert words[words.index(name) + 1] == value
 
 
 def test_what_the_image_copies_exists() -> None:

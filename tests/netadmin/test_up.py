@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -126,10 +127,14 @@ Start = Callable[..., Site]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start a site on the test's data folder; whatever runs at the end is ended."""
+    yield from starting(tmp_path)
+
+
+def starting(folder: Path) -> Iterator[Start]:
     sites: list[Site] = []
 
-    def start(data: Path = tmp_path / "site", **options: Any) -> Site:
-        sites.append(Site(data, tmp_path, **options))
+    def start(data: Path = folder / "site", **options: Any) -> Site:
+        sites.append(Site(data, folder, **options))
         return sites[-1]
 
     yield start
@@ -138,6 +143,37 @@ def start(tmp_path: Path) -> Iterator[Start]:
             site.stop(signal.SIGTERM)
         for pid in site.processes():
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """The same on one data folder for the tests of this module."""
+    yield from starting(tmp_path_factory.mktemp("up"))
+
+
+@pytest.fixture(scope="module")
+def first(start_once: Start) -> Site:
+    """A site that runs, started on an empty folder."""
+    return start_once().wait_ready()
+
+
+@pytest.fixture(scope="module")
+def killed(first: Site) -> Site:
+    """That site when nothing runs of it any more, since its first process was killed. The tests
+    that need it running stand above those that ask for this."""
+    if first.process.poll() is None:
+        first.stop(signal.SIGKILL)
+    return first
+
+
+@pytest.fixture
+def prepared(killed: Site, tmp_path: Path) -> None:
+    """The test's data folder is one that a site was started on before: that is quicker."""
+    shutil.copytree(killed.data, tmp_path / "site", ignore=_sockets)
+
+
+def _sockets(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if stat.S_ISSOCK((Path(folder) / name).stat().st_mode)]
 
 
 def browser_session() -> OpenerDirector:
@@ -179,12 +215,14 @@ def log_in(site: Site, password: str) -> str:
     return str(answer.read().decode())
 
 
-def test_a_first_start_is_a_whole_site_and_a_second_keeps_its_data(start: Start) -> None:
-    first = start().wait_ready()
+def test_a_first_start_is_a_whole_site(first: Site) -> None:
     password = first.password()
     assert password
     assert first.text.count(password) == 1
     assert browser_session().open(first.url("/healthz"), timeout=60).status == 200
+    below = Request(first.url("/x/healthz"), headers={"SCRIPT_NAME": "/x"})
+    with pytest.raises(HTTPError, match="404"):  # the path is what the client asked for
+        browser_session().open(below, timeout=60)
     assert 'name="password"' not in log_in(first, password)
     assert 'name="password"' in log_in(first, "wrong")
 
@@ -202,38 +240,43 @@ def test_a_first_start_is_a_whole_site_and_a_second_keeps_its_data(start: Start)
     listed = json.load(browser_session().open(request, timeout=60))
     assert listed["success"]
 
-    secrets = first.data / "env"
-    before = secrets.read_bytes()
-    for path in (secrets, first.data / "netadmin.sqlite3", first.data / "broker.sock"):
+    for path in (first.data / "env", first.data / "netadmin.sqlite3", first.data / "broker.sock"):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert stat.S_IMODE(first.data.stat().st_mode) == 0o700
     for log in (first.data / "log").glob("*.log"):
         assert password not in log.read_text()
 
-    assert first.stop(signal.SIGINT) == 0, first.text
-    assert first.processes() == {}
-    assert first.text.endswith("netadmin: stopped\n")
 
-    second = start(port=first.port).wait_ready()
-    assert second.password() is None
+def test_a_second_instance_is_refused_in_one_line(first: Site, start_once: Start) -> None:
+    line = start_once().refused()
+    assert "already runs" in line
+    assert f"http://127.0.0.1:{first.port}/ (process {first.process.pid})" in line
+    assert browser_session().open(first.url("/healthz"), timeout=60).status == 200
+
+
+def test_a_killed_parent_leaves_no_orphan(first: Site, request: pytest.FixtureRequest) -> None:
+    assert len(first.processes()) >= 4
+    request.getfixturevalue("killed")
+    wait_until(lambda: not first.processes(), timeout_s=STOP_S, what="all children are gone")
+
+
+def test_a_start_after_that_keeps_the_data_and_stops_clean(killed: Site, start_once: Start) -> None:
+    secrets = killed.data / "env"
+    before, password = secrets.read_bytes(), killed.password()
+    assert password
+    assert (killed.data / "broker.sock").exists()
+
+    again = start_once(port=killed.port).wait_ready()
+    assert again.password() is None
     assert secrets.read_bytes() == before
-    assert 'name="password"' not in log_in(second, password)
-    assert second.rows("SELECT count(*) FROM hosts_host") == [(1,)]
-    assert second.stop(signal.SIGTERM) == 0
-    assert second.processes() == {}
-
-
-def test_a_killed_parent_leaves_no_orphan_and_does_not_stop_the_next_start(start: Start) -> None:
-    site = start().wait_ready()
-    assert len(site.processes()) >= 4
-    site.stop(signal.SIGKILL)
-    wait_until(lambda: not site.processes(), timeout_s=STOP_S, what="all children are gone")
-    assert (site.data / "broker.sock").exists()
-    assert start(port=site.port).wait_ready().stop(signal.SIGINT) == 0
+    assert 'name="password"' not in log_in(again, password)
+    assert again.rows("SELECT count(*) FROM hosts_host") == [(1,)]
+    assert again.stop(signal.SIGTERM) == 0
+    assert again.processes() == {}
 
 
 @pytest.mark.parametrize("name", ["broker", "worker", "beat", "web"])
-def test_one_childs_death_stops_all_and_says_which(start: Start, name: str) -> None:
+def test_one_childs_death_stops_all_and_says_which(prepared: None, start: Start, name: str) -> None:
     words = {"broker": "valkey-server", "web": "gunicorn"}.get(name, f"celery:app {name}")
     site = start().wait_ready()
     os.kill(site.pid_of(words), signal.SIGKILL)
@@ -247,14 +290,6 @@ def test_stopping_while_it_starts_leaves_nothing(start: Start) -> None:
     wait_until(lambda: "preparing" in site.text, timeout_s=START_S, what="it prepares")
     assert site.stop(signal.SIGINT) == 0, site.text
     wait_until(lambda: not site.processes(), timeout_s=STOP_S, what="all are gone")
-
-
-def test_a_second_instance_is_refused_in_one_line(start: Start) -> None:
-    site = start().wait_ready()
-    line = start().refused()
-    assert "already runs" in line
-    assert f"http://127.0.0.1:{site.port}/ (process {site.process.pid})" in line
-    assert browser_session().open(site.url("/healthz"), timeout=60).status == 200
 
 
 def test_a_busy_port_is_refused_in_one_line(start: Start) -> None:
@@ -324,8 +359,9 @@ def test_postgresql_and_redis_are_used_where_they_are_named(
         assert connection.execute("SELECT username FROM auth_user").fetchall() == [("admin",)]
     # Database, broker, worker and scheduler: the heartbeat comes through all of them.
     wait_until(lambda: answers(site, "/readyz"), timeout_s=120, what="/readyz is well")
-    assert site.stop(signal.SIGINT) == 0
+    assert site.stop(signal.SIGINT) == 0, site.text
     assert site.processes() == {}
+    assert site.text.endswith("netadmin: stopped\n")
 
 
 def test_a_database_that_cannot_be_reached_is_named(start: Start) -> None:

@@ -20,7 +20,8 @@ from netadmin.access.models import AuditEntry, Role
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-COLUMNS = ("at", "actor", "token", "address", "action", "kind", "object_id", "object_name")
+COLUMNS = ("at", "actor", "token", "address", "action", "kind", "object_id", "object_name",
+           "request_id")  # fmt: skip
 
 
 @permissions.require(Role.ADMIN)
@@ -92,6 +93,8 @@ def _filtered(user: User, form: AuditQuery) -> QuerySet[AuditEntry]:
         entries = entries.filter(
             Q(object_name__icontains=asked["object"]) | Q(object_id=asked["object"][:50])
         )
+    if asked["request"]:
+        entries = entries.filter(request_id=asked["request"])
     if asked["since"]:
         entries = entries.filter(at__gte=asked["since"])
     if asked["until"]:

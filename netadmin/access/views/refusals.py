@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template import loader
 from django.utils.translation import gettext as _
 from django.views import defaults
 
 from netadmin import envelope
-from netadmin.access import permissions
+from netadmin.access import permissions, request_ids
 
 LOCKED_OUT_S = 60
 """Seconds a caller is asked to wait; settings.AXES_COOLOFF_TIME in the unit of Retry-After."""
@@ -71,12 +72,15 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """500: nothing of the error itself, and no database or template of the site is asked."""
+    """500: nothing of the error itself but where the log says it, and no database is asked."""
+    request_id = request_ids.present()
     if permissions.wants_json(request):
         return envelope.error(
             500,
             "internal_error",
             _("netadmin failed."),
-            hint=_("See the server's log."),
+            hint=_("The server's log says why, at the request %(id)s.") % {"id": request_id},
         )
-    return defaults.server_error(request)
+    # Without the request: no context processor, which might be what failed.
+    page = loader.get_template("500.html").render({"request_id": request_id})
+    return HttpResponseServerError(page)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -17,15 +16,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from netadmin import csvfile
 from netadmin.access import audit, permissions, tokens
-from netadmin.access.forms import LIMIT, TokenForm, TokenQuery
+from netadmin.access.forms import LIMIT, TokenChangeForm, TokenForm, TokenQuery
 from netadmin.access.models import APIToken, Role, Scope
 from netadmin.access.views.audit_log import link
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-COLUMNS = ("user", "name", "prefix", "scope", "all_hosts", "groups", "created_at", "expires_at",
-           "revoked_at", "last_used_at", "last_used_ip")  # fmt: skip
+COLUMNS = ("user", "name", "prefix", "scope", "all_hosts", "groups", "networks", "created_at",
+           "expires_at", "revoked_at", "last_used_at", "last_used_ip")  # fmt: skip
 
 
 @permissions.require(Role.VIEWER)
@@ -66,33 +65,49 @@ def index(request: HttpRequest) -> HttpResponseBase:
 def add(request: HttpRequest) -> HttpResponseBase:
     """Make a token; the answer to the POST is the only page that ever shows it."""
     user = cast("User", request.user)
+    address = audit.client_address(request)
     if request.method != "POST":
-        form = TokenForm(user=user)
+        form = TokenForm(user=user, address=address)
         return render(request, "access/token_add.html", {"form": form})
-    form = TokenForm(request.POST, user=user)
+    form = TokenForm(request.POST, user=user, address=address)
     if not form.is_valid():
         return render(request, "access/token_add.html", {"form": form}, status=400)
     data = form.cleaned_data
-    groups = list(data.get("groups", ()))
-    with transaction.atomic():
-        token, text = tokens.create(
-            user=user,
-            name=data["name"],
-            scope=Scope(data["scope"]),
-            expires_at=form.expires_at(),
-            groups=groups or None,
-        )
-        audit.record(
-            "token.add",
-            request=request,
-            target=token,
-            detail={
-                "scope": token.scope,
-                "expires": audit.plain(token.expires_at),
-                "groups": audit.plain(groups),
-            },
-        )
+    token, text = tokens.make(
+        user=user,
+        name=data["name"],
+        scope=Scope(data["scope"]),
+        expires_at=form.expires_at(),
+        groups=list(data.get("groups", ())) or None,
+        from_networks=data["networks"],
+        request=request,
+    )
     return render(request, "access/token_created.html", {"token": token, "text": text})
+
+
+@permissions.require(Role.VIEWER)
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Change a token's name, networks and end; what it may do stays what it was made for.
+
+    One that is over stays over: whoever kept a copy of it would have it again.
+    """
+    token = get_object_or_404(_visible(cast("User", request.user)), pk=pk)
+    if not token.is_live(timezone.now()):
+        message = _("The token %(name)s is over and stays so. Make another.")
+        messages.error(request, message % {"name": token})
+        return redirect("tokens")
+    address = audit.client_address(request)
+    given = request.POST if request.method == "POST" else None
+    form = TokenChangeForm(given, token=token, address=address)
+    if form.is_valid():
+        tokens.change(token, form.values(), request=request)
+        messages.success(request, _("The token %(name)s was saved.") % {"name": token})
+        return redirect("tokens")
+    context = {"form": form, "token": token}
+    status = 400 if form.is_bound else 200
+    return render(request, "access/token_edit.html", context, status=status)
 
 
 @permissions.require(Role.VIEWER)
@@ -100,11 +115,7 @@ def add(request: HttpRequest) -> HttpResponseBase:
 def revoke(request: HttpRequest, pk: int) -> HttpResponseBase:
     """End a token at once and for ever; one that is revoked stays as it was."""
     token = get_object_or_404(_visible(cast("User", request.user)), pk=pk)
-    if token.revoked_at is None:
-        with transaction.atomic():
-            token.revoked_at = timezone.now()
-            token.save(update_fields=["revoked_at"])
-            audit.record("token.revoke", request=request, target=token)
+    tokens.revoke(token, request=request)
     messages.success(request, _("The token %(name)s opens nothing any more.") % {"name": token})
     return redirect("tokens")
 
@@ -139,6 +150,8 @@ def _filtered(found: QuerySet[APIToken], form: TokenQuery) -> QuerySet[APIToken]
 def _cell(token: APIToken, name: str) -> object:
     if name == "groups":
         return ", ".join(str(group) for group in token.groups.all())
+    if name == "networks":
+        return ", ".join(token.networks)
     if name == "user":
         return token.user.get_username()
     value: object = getattr(token, name)

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from hosts.models import Host, HostGroup
 from netadmin.access import permissions, tokens
@@ -19,6 +20,7 @@ from netadmin.access.models import Access, APIToken, AuditEntry, Role, Scope
 from tests.people import browser_of, person
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+LATER = dt.datetime(2190, 1, 1, tzinfo=dt.UTC)
 
 
 def header(text: str) -> str:
@@ -64,6 +66,31 @@ def test_a_busy_token_writes_its_use_once_a_minute(viewer: User) -> None:
         tokens.authenticate(header(text), address="192.0.2.2")
         row.refresh_from_db()
         assert row.last_used_ip == "192.0.2.2"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["viewer", "admin", "superuser"])
+def test_a_token_its_user_and_its_role_are_found_by_one_query(
+    name: str, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    role = {"viewer": Role.VIEWER, "admin": Role.ADMIN}.get(name)
+    user = person(name, role, superuser=name == "superuser")
+    row, text = tokens.create(
+        user=user, name="x", scope=Scope.ADMIN, from_networks=["192.0.2.0/24"], expires_at=LATER
+    )
+    tokens.authenticate(header(text), address="192.0.2.1")
+
+    with django_assert_num_queries(1):
+        found = tokens.authenticate(header(text), address="192.0.2.1")
+        assert found is not None
+        assert (found.user.username, found.user.is_superuser) == (name, user.is_superuser)
+        assert permissions.user_role(found.user) == permissions.user_role(user)
+        assert permissions.administers_all(found.user) == permissions.administers_all(user)
+    row.refresh_from_db()
+    for field in APIToken._meta.concrete_fields:
+        assert getattr(found, field.attname) == getattr(row, field.attname), field.attname
+    for field in User._meta.concrete_fields:
+        assert getattr(found.user, field.attname) == getattr(user, field.attname), field.attname
 
 
 def test_a_token_ends_at_its_expiry(viewer: User) -> None:

@@ -11,11 +11,11 @@ import datetime as dt
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 from django.utils import timezone
 
-from netadmin.access import audit, tokens
+from netadmin.access import networks, tokens
 from netadmin.access.models import Scope
 from netadmin.access.permissions import SCOPE_ROLES, user_role
 
@@ -36,6 +36,16 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="command line", help="What uses it.")
         parser.add_argument("--days", type=_days, help="Days until it expires; default: never.")
 
+        parser.add_argument(
+            "--from",
+            dest="networks",
+            action="append",
+            default=[],
+            metavar="NETWORK",
+            help="Address or network (CIDR) it may be used from; may be repeated. "
+            "Default: anywhere.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError where the user is unknown, inactive or below the scope."""
         try:
@@ -53,16 +63,22 @@ class Command(BaseCommand):
             raise CommandError("--name has 1 to 100 printable characters.")
         days: int | None = options["days"]
         expires_at = timezone.now() + dt.timedelta(days=days) if days else None
-        with transaction.atomic():
-            token, text = tokens.create(user=user, name=name, scope=scope, expires_at=expires_at)
-            audit.record(
-                "token.add",
-                target=token,
-                detail={"scope": scope.value, "expires": audit.plain(expires_at), "by": "command"},
-            )
+        try:
+            from_networks = networks.read(" ".join(options["networks"]))
+        except ValidationError as error:
+            raise CommandError(f"--from: {' '.join(error.messages)}") from None
+        _token, text = tokens.make(
+            user=user,
+            name=name,
+            scope=scope,
+            expires_at=expires_at,
+            from_networks=from_networks,
+            by="command",
+        )
         ends = f"until {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "until it is revoked"
+        places = f", from {', '.join(from_networks)}" if from_networks else ""
         self.stderr.write(
-            f"Token {name!r} of {user}, scope {scope.value}, {ends}. It is shown only now:"
+            f"Token {name!r} of {user}, scope {scope.value}, {ends}{places}. It is shown only now:"
         )
         self.stdout.write(text)
 
