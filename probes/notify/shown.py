@@ -16,16 +16,11 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from probes import payloads
 from probes.models import Channel, Delivery
 from probes.notify import messages, trouble
+from probes.payloads.shapes import channels as shapes
+from probes.payloads.shapes import names
 
-CHANNEL: Final = (
-    "id", "name", "kind", "enabled", "address_shown", "recipients", "signed", "template",
-    "language", "groups", "kinds", "min_severity", "send_resolved", "per_hour", "repeat_minutes",
-    "escalate_minutes", "waiting", "last_state", "last_at", "last_error", "last_error_text",
-)  # fmt: skip
-DELIVERY: Final = (
-    "uid", "kind", "state", "created_at", "sent_at", "try_after", "tries", "error", "error_text",
-    "subject", "alerts", "over", "changes", "reached",
-)  # fmt: skip
+CHANNEL: Final = names(shapes.Channel)
+DELIVERY: Final = names(shapes.Delivery)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,85 +31,24 @@ from probes.history.queries import (
 from probes.history.queries.across import PortTotal
 from probes.models import Schedule, Snapshot, TableStatus
 from probes.observation import EXPLANATIONS, Code, table_explanation
-from probes.parsers.records import INTERFACE_COUNTERS, Interface, Membership, Route
+from probes.parsers.records import INTERFACE_COUNTERS, Membership, Route
+from probes.payloads.shapes import hosts, names, network, snapshots, sockets
 from probes.status import Status
 
-CONNECTION: Final = (
-    "protocol",
-    "recv_queue",
-    "send_queue",
-    "local_ip",
-    "local_port",
-    "foreign_ip",
-    "foreign_port",
-    "state",
-    "pid",
-    "program",
-)
+CONNECTION: Final = names(sockets.Connection)
 """A connection row, everywhere."""
 
-CONNECTION_HISTORY: Final = (*CONNECTION, "direction", "first_seen", "last_seen", "copies")
+CONNECTION_HISTORY: Final = names(sockets.ConnectionOfHistory)
 """A connection row out of history."""
 
-PORT: Final = (
-    "protocol",
-    "local_ip",
-    "local_port",
-    "pid",
-    "program",
-    "state",
-    "bound",
-    "first_seen",
-    "connections",
-    "copies",
-)
-PORT_TOTAL: Final = ("port", "protocol", "hosts", "listeners", "programs", "more_programs")
-ROUTE: Final = Route._fields
-INTERFACE: Final = (*Interface._fields, *(f"{name}_per_s" for name in INTERFACE_COUNTERS))
-PROTOCOL_COUNTER: Final = ("protocol", "counter", "value", "per_second")
-MEMBERSHIP: Final = Membership._fields
-SNAPSHOT: Final = (
-    "id",
-    "host",
-    "taken_at",
-    "duration_ms",
-    "outcome",
-    "code",
-    "detail",
-    "tool",
-    "command",
-    "privilege",
-    "sockets",
-    "listeners",
-    "by_state",
-    "by_protocol",
-    "without_pid",
-    "rejected",
-    "lines",
-    "opened",
-    "closed",
-)
-HOST: Final = (
-    "id",
-    "name",
-    "address",
-    "port",
-    "is_local",
-    "platform",
-    "credential",
-    "groups",
-    "jump_host",
-    "interval_s",
-    "effective_interval_s",
-    "enabled",
-    "keep_connection",
-    "notes",
-    "created_at",
-    "updated_at",
-    "status",
-    "latest",
-    "latest_whole",
-)
+PORT: Final = names(sockets.Listener)
+PORT_TOTAL: Final = names(sockets.PortTotal)
+ROUTE: Final = names(network.Route)
+INTERFACE: Final = names(network.Interface)
+PROTOCOL_COUNTER: Final = names(network.ProtocolCounter)
+MEMBERSHIP: Final = names(network.Membership)
+SNAPSHOT: Final = names(snapshots.Snapshot)
+HOST: Final = names(hosts.Host)
 
 
 def connection(row: SocketRow) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from typing import Any, Final
 from probes import payloads
 from probes.history.queries import activity
 from probes.history.queries.activity import Entry
+from probes.payloads.shapes import alerts as shapes
+from probes.payloads.shapes import names
 from probes.wording import activity as wording
 
-ENTRY: Final = ("kind", "id", "at", "title", "more", "host", "person", "alert", "state")
+ENTRY: Final = names(shapes.ActivityEntry)
 
 
 def entry(row: Entry) -> dict[str, Any]:

@@ -11,62 +11,14 @@ from typing import Any, Final
 
 from probes import payloads
 from probes.models import Alert, Change, Delivery, Silence
+from probes.payloads.shapes import alerts as alerts_shapes
+from probes.payloads.shapes import names
+from probes.payloads.shapes import watching as watching_shapes
 from probes.wording import alerts as wording
 
-ALERT: Final = (
-    "id",
-    "kind",
-    "fingerprint",
-    "state",
-    "severity",
-    "title",
-    "subject",
-    "host",
-    "rule",
-    "hunt",
-    "opened_at",
-    "newest_at",
-    "hits",
-    "ends_by_word",
-    "silenced",
-    "acknowledged_at",
-    "acknowledged_by",
-    "resolved_at",
-    "resolved_by",
-    "mailed_at",
-    "advice",
-    "facts",
-    "evidence",
-)
-CHANGE: Final = (
-    "id",
-    "kind",
-    "title",
-    "host",
-    "at",
-    "before_at",
-    "snapshot",
-    "protocol",
-    "port",
-    "program",
-    "turn",
-    "alert",
-    "detail",
-)
-SILENCE: Final = (
-    "id",
-    "state",
-    "starts_at",
-    "ends_at",
-    "host",
-    "group",
-    "rule",
-    "kind",
-    "fingerprint",
-    "reason",
-    "created_by",
-    "created_at",
-)
+ALERT: Final = names(alerts_shapes.Alert)
+CHANGE: Final = names(watching_shapes.Change)
+SILENCE: Final = names(alerts_shapes.Silence)
 UNSAID: Final = frozenset({"group", "group_id"})
 """Facts that are not told: whoever sees a host need not see every group it is in."""
 

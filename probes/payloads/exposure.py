@@ -11,32 +11,12 @@ from probes.connect_back import under_way
 from probes.history.queries.exposure import Exposed, Holder
 from probes.models import Reach, ReachRun
 from probes.parsers import service_names
+from probes.payloads.shapes import exposure as shapes
+from probes.payloads.shapes import names
 from probes.wording.exposure import explanation
 
-EXPOSURE: Final = (
-    "host",
-    "protocol",
-    "local_ip",
-    "local_port",
-    "service",
-    "programs",
-    "pids",
-    "bound",
-    "families",
-    "since",
-    "from_the_first",
-    "first_seen",
-    "last_seen",
-    "connections",
-    "remote_ips",
-    "external_ips",
-    "external_connections",
-    "peers",
-    "reach",
-    "holders",
-    "explanation",
-)
-REACH: Final = ("address", "port", "result", "checked_at", "duration_ms", "asked_by")
+EXPOSURE: Final = names(shapes.Exposed)
+REACH: Final = names(shapes.Reach)
 
 
 def exposed(row: Exposed) -> dict[str, Any]:

@@ -11,59 +11,12 @@ from probes.history.queries.compared import Party, Row
 from probes.history.queries.diffs import Change, Side
 from probes.history.queries.intervals import Connection, Step
 from probes.payloads import time
+from probes.payloads.shapes import history as shapes
+from probes.payloads.shapes import names
 
-DIFFERENCE: Final = (
-    "kind",
-    "protocol",
-    "local_ip",
-    "local_port",
-    "foreign_ip",
-    "foreign_port",
-    "direction",
-    "state_before",
-    "state_after",
-    "pid_before",
-    "pid_after",
-    "program_before",
-    "program_after",
-    "copies_before",
-    "copies_after",
-    "first_seen_before",
-    "first_seen_after",
-    "last_seen_before",
-    "last_seen_after",
-)
-COMPARED: Final = (
-    "what",
-    "side",
-    "differs",
-    "protocol",
-    "ip",
-    "port",
-    "count_a",
-    "count_b",
-    "programs_a",
-    "programs_b",
-    "bound_a",
-    "bound_b",
-)
-OVER_TIME: Final = (
-    "protocol",
-    "local_ip",
-    "local_port",
-    "foreign_ip",
-    "foreign_port",
-    "direction",
-    "first_seen",
-    "last_seen",
-    "open",
-    "duration_s",
-    "times",
-    "states",
-    "pids",
-    "programs",
-    "steps",
-)
+DIFFERENCE: Final = names(shapes.Difference)
+COMPARED: Final = names(shapes.Compared)
+OVER_TIME: Final = names(shapes.OverTime)
 
 
 def difference(change: Change) -> dict[str, Any]:

@@ -12,35 +12,13 @@ from probes import payloads
 from probes.history.queries.sightings import SeenRow, Sighting
 from probes.indicators import Indicator, Reading
 from probes.models import Hunt
+from probes.payloads.shapes import hunts as hunts_shapes
+from probes.payloads.shapes import names
+from probes.payloads.shapes import sightings as sightings_shapes
 
-SIGHTING: Final = (
-    "indicator",
-    "kind",
-    "host",
-    "removed_at",
-    "first_seen",
-    "last_seen",
-    "intervals",
-    "still_there",
-    "states",
-    "directions",
-    "local_ports",
-    "remote_ports",
-    "programs",
-)
-SEEN_ROW: Final = ("indicator", "host", "removed_at", *payloads.CONNECTION_HISTORY)
-HUNT: Final = (
-    "id",
-    "name",
-    "owner",
-    "indicators",
-    "enabled",
-    "resting",
-    "mail_to",
-    "created_at",
-    "checked_at",
-    "open_alerts",
-)
+SIGHTING: Final = names(sightings_shapes.Sighting)
+SEEN_ROW: Final = names(sightings_shapes.SeenConnection)
+HUNT: Final = names(hunts_shapes.Hunt)
 
 
 def sighting(row: Sighting) -> dict[str, Any]:

@@ -10,34 +10,11 @@ from typing import Any, Final
 
 from probes import payloads
 from probes.models import DriftWatch, Peer
+from probes.payloads.shapes import names
+from probes.payloads.shapes import peers as shapes
 
-PEER: Final = (
-    "id",
-    "state",
-    "group",
-    "program",
-    "network",
-    "first_seen",
-    "last_seen",
-    "host",
-    "until",
-    "decided_by",
-    "decided_at",
-    "alert",
-)
-WATCH: Final = (
-    "id",
-    "group",
-    "enabled",
-    "learn_until",
-    "ipv4_prefix",
-    "ipv6_prefix",
-    "forget_days",
-    "ignored",
-    "checked_at",
-    "peers",
-    "new",
-)
+PEER: Final = names(shapes.Peer)
+WATCH: Final = names(shapes.DriftWatch)
 
 
 def peer(row: Peer, *, visible: Collection[int]) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from probes import payloads
 from probes.models import Rule, RuleOverride
+from probes.payloads.shapes import names
+from probes.payloads.shapes import rules as shapes
 from probes.watch import rule_book, rule_limits
 from probes.watch.standing import Above
 from probes.wording import rules as wording
 
-RULE: Final = ("id", *rule_book.FIELDS, "meaning", "overrides", "above", "updated_at")
-OVERRIDE: Final = ("id", "rule", "host", "group", *rule_book.OVERRIDABLE)
+RULE: Final = names(shapes.Rule)
+OVERRIDE: Final = names(shapes.RuleOverride)
 
 
 def rule(

@@ -23,43 +23,19 @@ from probes.history.queries.statistics_rows import (
     ScopeCount,
     StateCount,
 )
-from probes.parsers.records import INTERFACE_COUNTERS
+from probes.payloads.shapes import names
+from probes.payloads.shapes import statistics as shapes
 
-IP: Final = ("ip", "scope", "total", "by_state", "local_ports", "hosts")
-END: Final = ("ip", "port", "scope", "total", "local_ips", "hosts")
-LOCAL_PORT: Final = (
-    "port",
-    "protocol",
-    "connections",
-    "arrived",
-    "listeners",
-    "ips",
-    "hosts",
-    "by_state",
-)
-PROGRAM: Final = ("program", "sockets", "listeners", "ips", "hosts", "by_state")
-STATE: Final = ("state", "sockets", "tcp", "hosts")
-PROTOCOL: Final = ("protocol", "sockets", "kinds")
-COMMON_PORT: Final = (
-    "port",
-    "listeners",
-    "inbound",
-    "inbound_states",
-    "outbound",
-    "outbound_states",
-    "ips",
-    "hosts",
-    "outbound_hosts",
-)
-SCOPE: Final = ("scope", "connections", "ips", "hosts", "by_state")
-SOCKET: Final = ("host", *payloads.CONNECTION_HISTORY)
-BUSY_INTERFACE: Final = (
-    "host",
-    "interface",
-    *(f"{name}_per_s" for name in INTERFACE_COUNTERS),
-    "over_s",
-    "taken_at",
-)
+IP: Final = names(shapes.IpCount)
+END: Final = names(shapes.EndCount)
+LOCAL_PORT: Final = names(shapes.LocalPortCount)
+PROGRAM: Final = names(shapes.ProgramCount)
+STATE: Final = names(shapes.StateCount)
+PROTOCOL: Final = names(shapes.ProtocolCount)
+COMMON_PORT: Final = names(shapes.CommonPort)
+SCOPE: Final = names(shapes.ScopeCount)
+SOCKET: Final = names(shapes.SocketOfHost)
+BUSY_INTERFACE: Final = names(shapes.BusyInterface)
 
 
 def ip(row: IpRow) -> dict[str, Any]:

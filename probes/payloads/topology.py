@@ -13,41 +13,12 @@ from probes import payloads
 from probes.analysis.addresses import shown
 from probes.analysis.topology import OTHER_PORTS, Edge, Node
 from probes.connection_map import Map, name_of
+from probes.payloads.shapes import names
+from probes.payloads.shapes import topology as shapes
 
-NODE: Final = (
-    "id",
-    "kind",
-    "name",
-    "host",
-    "group",
-    "scope",
-    "members",
-    "known",
-    "in_focus",
-    "claimed_by",
-    "connections",
-)
-EDGE: Final = (
-    "source",
-    "source_name",
-    "target",
-    "target_name",
-    "protocol",
-    "port",
-    "other_ports",
-    "client_programs",
-    "server_programs",
-    "connections",
-    "seen",
-)
-LEFT_OUT: Final = (
-    "below_min",
-    "too_many",
-    "hidden_peers",
-    "hidden_connections",
-    "own_connections",
-    "unread_connections",
-)
+NODE: Final = names(shapes.MapNode)
+EDGE: Final = names(shapes.MapEdge)
+LEFT_OUT: Final = names(shapes.MapLeftOut)
 
 
 def node(row: Node) -> dict[str, Any]:

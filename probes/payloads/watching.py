@@ -11,37 +11,15 @@ from typing import Any, Final
 
 from probes import payloads
 from probes.models import PortPolicy, WatchedPort
+from probes.payloads.shapes import names
+from probes.payloads.shapes import watching as shapes
 from probes.watch import policies, policy_book
 from probes.watch.policies import Effective
 from probes.watch.policy_book import Preview
 from probes.watch.port_list import Range
 
-WATCHED: Final = (
-    "protocol",
-    "port",
-    "state",
-    "since",
-    "first_seen",
-    "last_seen",
-    "addresses",
-    "programs",
-    "pids",
-    "range",
-    "expected",
-    "allowed",
-)
-POLICY: Final = (
-    "id",
-    "scope",
-    "group",
-    "host",
-    "enabled",
-    "allowed",
-    "excluded",
-    "expected",
-    "raises",
-    "updated_at",
-)
+WATCHED: Final = names(shapes.WatchedPort)
+POLICY: Final = names(shapes.Policy)
 
 
 def watched(row: WatchedPort, *, of: Range, expected: str, allowed: str) -> dict[str, Any]:

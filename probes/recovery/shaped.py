@@ -9,48 +9,15 @@ from typing import Any, Final
 
 from probes import payloads
 from probes.models import Restart, RestartCommand
+from probes.payloads.shapes import names
+from probes.payloads.shapes import recovery as shapes
 from probes.recovery.guard import Standing
 from probes.recovery.listing import Row
 from probes.wording import recovery as words
 
-SERVICE: Final = (
-    "id",
-    "name",
-    "host",
-    "protocol",
-    "port",
-    "state",
-    "since",
-    "seen_at",
-    "holders",
-    "watched",
-    "enabled",
-    "automatic",
-    "command",
-    "budget",
-    "budget_s",
-    "restarts_last_day",
-    "gave_up",
-    "restart",
-    "notes",
-)
-RESTART: Final = (
-    "id",
-    "service",
-    "state",
-    "reason",
-    "message",
-    "by",
-    "attempt",
-    "planned_at",
-    "ran_at",
-    "ended_at",
-    "exit_status",
-    "command_line",
-    "affected",
-    "output",
-)
-COMMAND: Final = ("id", "name", "argv", "use_sudo", "services", "updated_at")
+SERVICE: Final = names(shapes.Service)
+RESTART: Final = names(shapes.Restart)
+COMMAND: Final = names(shapes.RestartCommand)
 
 
 def service(row: Row) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 Place in the data's way: after the rows of ``Alert`` and ``Change``, whose facts are codes and
 values; before pages, JSON, CSV, mails and webhooks, in the language that is active when it is
-asked. What a host printed (programs, addresses) becomes plain text of one line here; templates
-escape it, ``netadmin.csvfile`` makes it inert. Knows no pages, asks no database but for the rule
-of an alert that is not loaded. Group names are never said: a reader may see a host and not each
-group it is in.
+asked. What a host printed (programs, addresses) becomes plain text of one line here, and within a
+sentence a program's name that is no plain word is quoted: its owner chose it, and some read like
+words of ours. Templates escape it, ``netadmin.csvfile`` makes it inert. Knows no pages, asks no
+database but for the rule of an alert that is not loaded. Group names are never said: a reader may
+see a host and not each group it is in.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +30,7 @@ LONGEST_LINE: Final = 300
 MOST_NAMED: Final = 3
 """Programs that a sentence names; lines name all that are kept."""
 
+_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*")
 ARROW: Final = " \N{RIGHTWARDS ARROW} "
 DASH: Final = "\N{EM DASH}"
 
@@ -198,7 +202,7 @@ def _sentence(about: _About) -> str:
         "port": _port(facts) or _name(about.subject),
         "held": _held(facts),
         "subject": _name(about.subject or facts.get("rule") or facts.get("service") or ""),
-        "program": _name(facts.get("program") or "") or _("An unknown program"),
+        "program": _program(facts.get("program") or "") or _("An unknown program"),
         "network": _name(facts.get("network") or ""),
     }
     if event == Kind.HOLDER:
@@ -407,7 +411,7 @@ def _named(values: Any) -> str:
     """Some program names for a sentence."""
     if not isinstance(values, list | tuple):
         return ""
-    shown = ", ".join(_name(value) for value in values[:MOST_NAMED])
+    shown = ", ".join(_program(value) for value in values[:MOST_NAMED])
     return f"{shown}, …" if len(values) > MOST_NAMED else shown
 
 
@@ -433,6 +437,12 @@ def _count(value: Any) -> int:
 
 def _name(value: Any) -> str:
     return mail.one_line(str(value), LONGEST_NAME)
+
+
+def _program(value: Any) -> str:
+    """A program's name for a sentence."""
+    name = _name(value)
+    return json.dumps(name, ensure_ascii=False) if name and not _WORD.fullmatch(name) else name
 
 
 def _line(text: str) -> str:

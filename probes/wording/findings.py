@@ -17,6 +17,8 @@ from probes.analysis import advice
 from probes.analysis.findings import Code, Finding, Kind, Limit, Severity
 from probes.history.queries import trouble
 from probes.history.queries.trouble import Found
+from probes.payloads.shapes import findings as shapes
+from probes.payloads.shapes import names
 
 KINDS: Final = {
     Kind.LEAK: gettext_lazy("CLOSE_WAIT leaks"),
@@ -30,32 +32,7 @@ SEVERITIES: Final = {
     Severity.WARN: gettext_lazy("Warning"),
     Severity.INFO: gettext_lazy("Information"),
 }
-FINDING: Final = (
-    "kind",
-    "code",
-    "severity",
-    "host",
-    "at",
-    "protocol",
-    "program",
-    "pids",
-    "local_ip",
-    "local_port",
-    "remote_ip",
-    "remote_port",
-    "count",
-    "limit",
-    "limit_name",
-    "limit_assumed",
-    "since",
-    "title",
-    "summary",
-    "advice",
-    "facts",
-    "parts",
-    "filters",
-    "trend",
-)
+FINDING: Final = names(shapes.Finding)
 
 _TITLES: Final = {
     Code.CLOSE_WAIT_RISING: gettext_noop("%(program)s leaves connections %(with)s unclosed"),
