@@ -5,6 +5,7 @@ Losing any of these messages loses no work: the database owns the schedule.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 
@@ -23,6 +24,7 @@ from probes.notify import sending as notifying
 from probes.recovery import running as restarting
 from probes.reports import sending as mailed_reports
 from probes.watch import drift as drifting
+from probes.watch import feed
 from probes.watch import rounds as watching
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ def dispatch(self, by_beat: bool = False) -> int:  # type: ignore[no-untyped-def
     ``by_beat`` makes it the heartbeat as well: it came from beat through the broker to here.
     """
     if by_beat:
-        health.beat(self.request.hostname or "worker")
+        health.beat(self.request.hostname or "worker", connections=len(work.pool()))
     schedule.ensure()
     nodes = health.live_nodes()
     sent = _send("live", limit=BATCH * QUEUED_BATCHES * nodes - schedule.leased("live"))
@@ -132,11 +134,11 @@ def drift() -> None:
 
 @shared_task
 def announce() -> None:
-    """Decide who is told of what happened, and send the messages that are due."""
-    try:
+    """Decide who is told of what happened, add it to the feed, and send what is due."""
+    with contextlib.ExitStack() as whatever_fails:
+        whatever_fails.callback(notifying.send_due)
+        whatever_fails.callback(feed.number)
         outbox.announce()
-    finally:
-        notifying.send_due()
 
 
 @shared_task

@@ -18,7 +18,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Length
 
 from hosts.models import Host
@@ -31,6 +31,7 @@ from probes.models import (
     ClosedSocket,
     CounterSample,
     Delivery,
+    FeedEnd,
     LastText,
     NetworkTable,
     OpenSocket,
@@ -214,6 +215,10 @@ def _prune_changes(using: str, kept_since: dt.datetime, pruned: Pruned) -> None:
     old = Change.objects.using(using).filter(
         Q(hushed=False) | Q(alert=None), at__lt=kept_since, announced_at__isnull=False
     )
+    # Said before they go, so that whoever follows the feed never takes a gap for quiet.
+    newest = old.order_by().aggregate(newest=Max("feed"))["newest"]
+    if newest is not None:
+        FeedEnd.objects.using(using).filter(forgotten__lt=newest).update(forgotten=newest)
     pruned.changes += _delete(using, old, "pk")
 
 

@@ -6,7 +6,7 @@ writes a table is said where the table stands.
 
 from __future__ import annotations
 
-from probes.models.alerts import Alert, AlertKind, Change, Silence
+from probes.models.alerts import Alert, AlertKind, Change, FeedEnd, Silence
 from probes.models.hunts import Hunt
 from probes.models.notices import Channel, Delivery, Told
 from probes.models.peers import DriftWatch, Peer
@@ -34,6 +34,7 @@ __all__ = [
     "Delivery",
     "Direction",
     "DriftWatch",
+    "FeedEnd",
     "Heartbeat",
     "Hunt",
     "Interval",

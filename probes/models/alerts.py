@@ -153,6 +153,9 @@ class Change(models.Model):
     others what ``Alert.facts`` has."""
     alert = models.ForeignKey(Alert, on_delete=models.SET_NULL, null=True, related_name="changes")
     turn = models.CharField(max_length=8, choices=Turn.choices, blank=True)
+    feed = models.BigIntegerField(null=True, unique=True, editable=False)
+    """Its place in the change feed, given after it was committed; see ``probes.watch.feed``. Ids
+    would not do: of two transactions the one with the lower ids may end last."""
     announced_at = models.DateTimeField(null=True, blank=True)
     """When it was decided who is told; at once where nobody is ever told."""
     hushed = models.BooleanField(default=False)
@@ -170,12 +173,28 @@ class Change(models.Model):
             models.Index(
                 fields=["id"], name="probes_change_to_announce", condition=Q(announced_at=None)
             ),
+            # What has no place in the feed yet: hardly ever anything.
+            models.Index(fields=["id"], name="probes_change_unfed", condition=Q(feed=None)),
             # What windows hold back: hardly ever many.
             models.Index(fields=["alert"], name="probes_change_hushed", condition=Q(hushed=True)),
         ]
 
     def __str__(self) -> str:
         return f"{self.host_id} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class FeedEnd(models.Model):
+    """The last place given in the change feed: one row, locked by whoever gives the next ones.
+
+    Its own row, so that a place is never given twice when the newest changes were deleted.
+    """
+
+    last = models.BigIntegerField(default=0)
+    forgotten = models.BigIntegerField(default=0)
+    """The last place that retention took: who read no further has missed something."""
+
+    def __str__(self) -> str:
+        return str(self.last)
 
 
 class Silence(models.Model):

@@ -30,6 +30,9 @@ class Schedule(models.Model):
     paused_code = models.CharField(max_length=30, blank=True)
     """``login_failed`` or ``sudo_refused``: not tried again while the login is the same."""
     paused_login_version = models.CharField(max_length=16, blank=True)
+    other_port_refused_at = models.DateTimeField(null=True, blank=True)
+    """When the login was last refused over another SSH port than the configured one."""
+    other_port_login_version = models.CharField(max_length=16, blank=True)
     latest = models.ForeignKey(
         Snapshot, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -56,6 +59,8 @@ class Heartbeat(models.Model):
 
     node = models.CharField(max_length=200, primary_key=True)
     at = models.DateTimeField()
+    connections = models.PositiveIntegerField(default=0)
+    """SSH connections its process keeps open."""
 
     def __str__(self) -> str:
         return f"{self.node} {self.at:%H:%M:%S}"

@@ -11,8 +11,10 @@ import json
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.forms import BoundField, CheckboxInput, FileInput, RadioSelect, Select
 from django.template import defaultfilters
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -216,3 +218,12 @@ def endpoint(ip: str | None, port: int | None = None) -> str:
     shown_port = "*" if port is None else str(port)
     address = f"[{ip}]" if ":" in ip else ip
     return str(conditional_escape(f"{address}:{shown_port}"))
+
+
+@register.simple_tag
+def events() -> SafeString | str:
+    """Where a live part listens for news, as its attribute; nothing where the site has no streams,
+    so that the page does not ask in vain."""
+    if not settings.EVENT_STREAMS:
+        return ""
+    return format_html(' data-events="{}"', reverse("api-events"))

@@ -145,13 +145,14 @@
 
   // --- live parts ------------------------------------------------------------------------------
   // <div data-live="10"> asks htmx (hx-trigger="netadmin:poll") for itself every 10 s while the
-  // page is seen, at once when it is seen again, and never while somebody types, selects text or
-  // has a menu of it open: nothing moves under the hand.
+  // page is seen, at once when it is seen again or "netadmin:news" comes, and never while somebody
+  // types, ticks, selects text or has a menu of it open: nothing moves under the hand.
   const polled = new WeakMap();
   const busy = (element) => {
     const selection = document.getSelection();
     return (
       element.contains(document.activeElement) && typing(document.activeElement) ||
+      all("form[method=post] input", element).some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked) ||
       element.querySelector("details[open]") !== null ||
       (selection !== null && !selection.isCollapsed && element.contains(selection.anchorNode))
     );
@@ -160,15 +161,20 @@
     if (document.hidden || !window.htmx) return;
     const now = Date.now();
     for (const element of all("[data-live]")) {
-      const due = (polled.get(element) ?? opened) + Number(element.dataset.live) * 1000;
+      if (!polled.has(element)) polled.set(element, now); // new, with the page or in place of another
+      const due = polled.get(element) + Number(element.dataset.live) * 1000;
       if (now >= due && !busy(element)) {
         polled.set(element, now);
         window.htmx.trigger(element, "netadmin:poll");
       }
     }
   };
-  const opened = Date.now();
+  poll();
   window.setInterval(poll, 1000);
+  document.addEventListener("netadmin:news", () => {
+    for (const element of all("[data-live]")) polled.set(element, 0);
+    poll();
+  });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) {
       ages();

@@ -239,7 +239,7 @@ def test_a_template_is_filled_in_and_never_run_or_broken_out_of(server: WebServe
     assert set(said) == {"msgtype", "text", "odd"}
     assert said["text"]["n"] == 1
     assert said["text"]["all"][0]["host"]["name"] == "web1"
-    assert '"admin": true' in said["text"]["content"]
+    assert r"\"admin\": true" in said["text"]["content"]
     assert "{{ uid }}" in said["text"]["content"], "what a host says is no placeholder"
     assert said["odd"] == "{{ subject.__class__ }} {% load x %} ${uid} {uid}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import time_machine
@@ -158,3 +159,11 @@ def test_outcomes_differ_in_height_and_name_their_reason() -> None:
 
 def test_an_unknown_code_is_escaped() -> None:
     assert "&lt;b&gt;" in bars.history_bars([Probe(NOW, "failed", "<b>")])
+
+
+def test_a_live_part_listens_only_where_the_site_has_streams(settings: Any) -> None:
+    settings.EVENT_STREAMS = 6
+    assert ui.events() == ' data-events="/api/v1/events"'
+
+    settings.EVENT_STREAMS = 0
+    assert ui.events() == ""
