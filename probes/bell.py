@@ -17,9 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 def ring() -> bool:
-    """Ask for a dispatch; False where no broker hears, and beat's next turn will do it."""
+    """Ask for a dispatch; False where no broker hears, and beat's next turn will do it.
+
+    Asks once: Celery's own connections try for six seconds, in which a person waits for the page.
+    """
+    once = app.conf.broker_transport_options | {"max_retries": 0}
     try:
-        app.send_task("probes.tasks.dispatch", expires=30, retry=False)
+        with app.connection_for_write(connect_timeout=2, transport_options=once) as broker:
+            app.send_task("probes.tasks.dispatch", expires=30, retry=False, connection=broker)
     except OperationalError:
         logger.warning("the broker does not answer; the next scheduled dispatch will probe")
         return False

@@ -9,6 +9,7 @@ of SSH or parsing.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import secrets
 from collections.abc import Sequence
 from typing import Literal
@@ -39,6 +40,9 @@ LIVE_FAILING_S = 60.0
 
 PAUSING = frozenset({Code.LOGIN_FAILED, Code.SUDO_REFUSED})
 """Codes after which the login is not tried again until it is edited: retries lock accounts."""
+
+OTHER_PORT_REST = dt.timedelta(hours=1)
+"""For how long a login that was refused over another SSH port is tried over none but its own."""
 
 Lane = Literal["live", "failing"]
 """Hosts that answered last time, and those that did not: the dead never delay the living."""
@@ -216,6 +220,29 @@ def progress(schedule: Schedule) -> Literal["idle", "queued", "running"]:
 def is_paused(schedule: Schedule, host: Host) -> bool:
     """Whether the login failed before and is still the very same."""
     return bool(schedule.paused_code) and schedule.paused_login_version == host.login_version
+
+
+def rest_other_ports(host: Host, code: Code, *, cause: Code | None = None) -> bool:
+    """After a failure over another SSH port than the configured one: where the login was refused,
+    let it rest there, and return True. The host's own probes know better whether it is right, and
+    go on.
+
+    ``cause`` is the jump host's own code where that failed.
+    """
+    if not PAUSING.intersection({code, cause}):
+        return False
+    Schedule.objects.filter(pk=host.pk).update(
+        other_port_refused_at=timezone.now(), other_port_login_version=host.login_version
+    )
+    return True
+
+
+def other_ports_rest_s(schedule: Schedule, host: Host) -> int:
+    """For how many seconds yet the very same login is tried over no other SSH port; 0: it may."""
+    refused_at = schedule.other_port_refused_at
+    if refused_at is None or schedule.other_port_login_version != host.login_version:
+        return 0
+    return max(math.ceil((refused_at + OTHER_PORT_REST - timezone.now()).total_seconds()), 0)
 
 
 def resume(host: Host) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 from django.conf import settings
 from django.utils import timezone
@@ -32,9 +34,20 @@ logger = logging.getLogger(__name__)
 START_GRACE_S = 10.0
 """A host still waiting for a thread after this long is given back: its lease must outlive it."""
 
+LEASE_POLL_S = 0.2
+"""How often people who wait look whether a host is still probed by somebody else."""
+
 _lock = threading.Lock()
 _pool: Pool | None = None
 _lanes: dict[schedule.Lane, ThreadPoolExecutor] = {}
+
+
+class LoginPaused(Exception):
+    """The login failed before and is not tried again until it is edited."""
+
+
+class Busy(Exception):
+    """Somebody else probes the host and does not end."""
 
 
 def pool() -> Pool:
@@ -74,12 +87,89 @@ def probe_batch(host_ids: list[int], token: str, *, lane: schedule.Lane) -> int:
 
 def probe_one(host: Host, token: str) -> Snapshot:
     """Probe and store one leased host in this thread, for people who wait for it."""
-    target = _target(host)
-    if isinstance(target, Observation):
-        return save(host, token, target)
     # Somebody waits for all there is to know.
     due = settings.PROBE_TABLES_MINUTES > 0
-    return save(host, token, runner.observe(target, pool=pool(), tables=due), asked_for_tables=due)
+    return save(host, token, observe_one(host, tables=due), asked_for_tables=due)
+
+
+def observe_one(
+    host: Host, *, tables: bool = False, keep: bool = True, port: int | None = None
+) -> Observation:
+    """What a probe of one leased host gives, in this thread; nothing is stored.
+
+    Without ``keep`` its connection is closed afterwards, whatever the host says. ``port`` is
+    another SSH port than the configured one: only the keys trusted for the host itself let it in.
+    """
+    target = _target(host)
+    if isinstance(target, Observation):
+        return target
+    asked = replace(
+        target,
+        keep_connection=target.keep_connection and keep,
+        port=target.port if port is None else port,
+    )
+    return runner.observe(asked, pool=pool(), tables=tables)
+
+
+def probe_many(
+    hosts: Sequence[Host], *, wait_s: float
+) -> Iterator[tuple[Host, Snapshot | Exception]]:
+    """Probe hosts whether due or not, PROBE_THREADS at once, for people who wait for them.
+
+    Each host comes with its snapshot as soon as that is stored, or with why there is none:
+    LoginPaused, Busy where another probed it for ``wait_s`` seconds, or what storing raised.
+    Leases, builds targets and stores in the caller's thread. Whoever stops early gives back the
+    leases of what is under way.
+    """
+    waiting = deque(hosts)
+    running: dict[Future[Observation], tuple[Host, str]] = {}
+    tables = settings.PROBE_TABLES_MINUTES > 0
+    give_up_at = time.monotonic() + wait_s
+    try:
+        while waiting or running:
+            for _turn in range(len(waiting)):
+                if len(running) >= settings.PROBE_THREADS:
+                    break
+                host = waiting.popleft()
+                if schedule.is_paused(schedule.ensure_one(host), host):
+                    yield host, LoginPaused()
+                    continue
+                token = schedule.claim_one(host)
+                if token is None:
+                    if time.monotonic() < give_up_at:
+                        waiting.append(host)
+                    else:
+                        yield host, Busy()
+                    continue
+                target = _target(host)
+                if isinstance(target, Observation):
+                    yield host, _saved(host, token, target, asked_for_tables=False)
+                    continue
+                future = _executor("live").submit(
+                    runner.observe, target, pool=pool(), tables=tables
+                )
+                running[future] = host, token
+            if not running:
+                time.sleep(LEASE_POLL_S)  # all that are left are probed by others
+                continue
+            done, _pending = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                host, token = running.pop(future)
+                yield host, _saved(host, token, future.result(), asked_for_tables=tables)
+    finally:
+        for future, (host, token) in running.items():
+            future.cancel()
+            schedule.release(host.pk, token)
+
+
+def _saved(
+    host: Host, token: str, observation: Observation, *, asked_for_tables: bool
+) -> Snapshot | Exception:
+    try:
+        return save(host, token, observation, asked_for_tables=asked_for_tables)
+    except Exception as error:
+        logger.exception("storing a probe of host %s failed", host.pk)
+        return error
 
 
 def save(

@@ -266,7 +266,7 @@ def test_probing_a_dead_host_by_command_fails_with_the_fix(credential: Credentia
 
 
 def test_probing_an_unknown_host_by_command_says_so() -> None:
-    with pytest.raises(CommandError, match="No host is called 'nowhere'"):
+    with pytest.raises(CommandError, match="No host is called nowhere"):
         call_command("probe", "nowhere")
 
 
