@@ -17,6 +17,7 @@ from netadmin.access.models import Role
 from netadmin.access.permissions import administers_all
 from probes import payloads
 from probes.alert_filters import ActivityFilter, AlertFilter
+from probes.api import versions
 from probes.api.routing import Body, route
 from probes.api.shared import Listed, hosts_of
 from probes.filters import FilterError, Invalid, Query, moment
@@ -26,6 +27,7 @@ from probes.history.queries import windows
 from probes.models import Alert
 from probes.payloads import activity as activity_payloads
 from probes.payloads import alerts as alert_payloads
+from probes.payloads.shapes import alerts as shapes
 from probes.watch import handling, silences
 
 MOST_CHANGES = 100
@@ -60,7 +62,7 @@ def visible_alert(request: HttpRequest, pk: int) -> Alert | None:
     return alerts.filter(pk=pk, host__in=hosts).first()
 
 
-@route("GET", Role.VIEWER, query=AlertList)
+@route("GET", Role.VIEWER, query=AlertList, data=shapes.Alerts, version=versions.of_body)
 def alerts(request: HttpRequest, query: AlertList) -> HttpResponseBase:
     """The alerts on hosts that the caller may see, newest first where nothing else is asked."""
     hosts = hosts_of(request, query, removed=True)
@@ -92,7 +94,7 @@ def alerts(request: HttpRequest, query: AlertList) -> HttpResponseBase:
     )
 
 
-@route("GET", Role.VIEWER, about=visible_alert)
+@route("GET", Role.VIEWER, about=visible_alert, data=shapes.AlertInFull)
 def show(request: HttpRequest, alert: Alert) -> HttpResponse:
     """One alert with what shows it, what happened to it, and who was told."""
     changes = queries.changes_of(alert, most=MOST_CHANGES)
@@ -106,14 +108,14 @@ def show(request: HttpRequest, alert: Alert) -> HttpResponse:
     )
 
 
-@route("POST", Role.OPERATOR, query=Note, about=visible_alert)
+@route("POST", Role.OPERATOR, query=Note, about=visible_alert, data=shapes.OneAlert)
 def acknowledge(request: HttpRequest, alert: Alert, query: Note) -> HttpResponse:
     """Say that somebody knows of an alert; one that has no end of its own is over by that."""
     known = handling.acknowledge(alert, request=request, note=query.note or "")
     return envelope.answer({"alert": _one(known)}, message=_("Acknowledged."))
 
 
-@route("POST", Role.OPERATOR, body=Snooze, about=visible_alert)
+@route("POST", Role.OPERATOR, body=Snooze, about=visible_alert, data=shapes.OneSilence)
 def snooze(request: HttpRequest, alert: Alert, body: Snooze) -> HttpResponse:
     """Have nobody told of an alert until a time, or for some minutes."""
     until = _until(body)
@@ -124,7 +126,7 @@ def snooze(request: HttpRequest, alert: Alert, body: Snooze) -> HttpResponse:
     )
 
 
-@route("GET", Role.VIEWER, query=ActivityList)
+@route("GET", Role.VIEWER, query=ActivityList, data=shapes.Activity)
 def activity(request: HttpRequest, query: ActivityList) -> HttpResponseBase:
     """What happened and what was done, newest first."""
     hosts_of(request, query, removed=True)

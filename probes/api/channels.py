@@ -18,6 +18,7 @@ from probes.history.queries.pages import Page, open_cursor, seal, slice_rows
 from probes.models import Channel, Delivery
 from probes.notify import channels as changing
 from probes.notify import shown, trouble
+from probes.payloads.shapes import channels as shapes
 
 Minutes = Annotated[int, Field(ge=1, le=changing.MOST_MINUTES)]
 
@@ -67,7 +68,7 @@ def any_channel(_request: HttpRequest, pk: int) -> Channel | None:
     return Channel.objects.prefetch_related("groups").filter(pk=pk).first()
 
 
-@route("GET", Role.ADMIN, query=Listed, site_wide=True)
+@route("GET", Role.ADMIN, query=Listed, site_wide=True, data=shapes.Channels)
 def listing(_request: HttpRequest, query: Listed) -> HttpResponseBase:
     """The channels, by name, with what waits for each and how its newest message went."""
     rows = list(Channel.objects.prefetch_related("groups").order_by("name"))
@@ -85,7 +86,7 @@ def listing(_request: HttpRequest, query: Listed) -> HttpResponseBase:
     return envelope.answer({"channels": page.rows, "total": page.total, "next": page.next})
 
 
-@route("POST", Role.ADMIN, body=NewChannel, site_wide=True)
+@route("POST", Role.ADMIN, body=NewChannel, site_wide=True, data=shapes.OneChannel, also=(201,))
 def add(request: HttpRequest, body: NewChannel) -> HttpResponse:
     """Add a channel; it is told of what happens from now on."""
     made = changing.create(body.model_dump(exclude_unset=True), request=request)
@@ -96,27 +97,34 @@ def add(request: HttpRequest, body: NewChannel) -> HttpResponse:
     return response
 
 
-@route("GET", Role.ADMIN, about=any_channel, site_wide=True)
+@route("GET", Role.ADMIN, about=any_channel, site_wide=True, data=shapes.OneChannel)
 def show(_request: HttpRequest, channel: Channel) -> HttpResponse:
     """One channel."""
     return envelope.answer({"channel": _one(channel)})
 
 
-@route("PATCH", Role.ADMIN, body=ChannelChange, about=any_channel, site_wide=True)
+@route(
+    "PATCH",
+    Role.ADMIN,
+    body=ChannelChange,
+    about=any_channel,
+    site_wide=True,
+    data=shapes.OneChannel,
+)
 def change(request: HttpRequest, channel: Channel, body: ChannelChange) -> HttpResponse:
     """Change a channel; what waits for one that is switched off is given up."""
     changed = changing.change(channel, body.model_dump(exclude_unset=True), request=request)
     return envelope.answer({"channel": _one(changed)}, message=_("The channel was saved."))
 
 
-@route("DELETE", Role.ADMIN, about=any_channel, site_wide=True)
+@route("DELETE", Role.ADMIN, about=any_channel, site_wide=True, data=shapes.ChannelRemoved)
 def remove(request: HttpRequest, channel: Channel) -> HttpResponse:
     """Remove a channel with its deliveries; says how many of them waited."""
     dropped = changing.remove(channel, request=request)
     return envelope.answer({"dropped": dropped}, message=_("The channel was removed."))
 
 
-@route("POST", Role.ADMIN, about=any_channel, site_wide=True)
+@route("POST", Role.ADMIN, about=any_channel, site_wide=True, data=shapes.OneDelivery)
 def test(request: HttpRequest, channel: Channel) -> HttpResponse:
     """Send a test message now; the answer says how that went, after ten seconds at most."""
     delivery = changing.test(channel, request=request)
@@ -125,7 +133,9 @@ def test(request: HttpRequest, channel: Channel) -> HttpResponse:
     return envelope.answer({"delivery": shown.delivery(delivery)}, message=said)
 
 
-@route("GET", Role.ADMIN, query=DeliveryList, about=any_channel, site_wide=True)
+@route(
+    "GET", Role.ADMIN, query=DeliveryList, about=any_channel, site_wide=True, data=shapes.Deliveries
+)
 def deliveries(_request: HttpRequest, channel: Channel, query: DeliveryList) -> HttpResponseBase:
     """A channel's deliveries, newest first, with their tries and errors."""
     rows = shown.deliveries(channel, state=query.state or "")
@@ -141,7 +151,15 @@ def deliveries(_request: HttpRequest, channel: Channel, query: DeliveryList) -> 
     )
 
 
-@route("POST", Role.ADMIN, body=Retry, about=any_channel, site_wide=True)
+@route(
+    "POST",
+    Role.ADMIN,
+    body=Retry,
+    about=any_channel,
+    site_wide=True,
+    data=shapes.OneDelivery,
+    also=(409,),
+)
 def retry(request: HttpRequest, channel: Channel, body: Retry) -> HttpResponse:
     """Have a delivery that waits or failed sent once more, within a few seconds."""
     delivery = Delivery.objects.filter(channel=channel, uid=body.delivery).first()

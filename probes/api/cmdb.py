@@ -24,15 +24,11 @@ from probes.api.routing import Body, route
 from probes.api.shared import Listed
 from probes.filters import Identifier
 from probes.history.queries.pages import open_cursor, seal, slice_rows
+from probes.payloads.shapes import Nothing, names
+from probes.payloads.shapes import cmdb as shapes
 
-SOURCE: Final = (
-    "id", "name", "kind", "location", "fields", "group", "credential", "has_token",
-    "every_minutes", "enabled", "hosts", "next_sync_at", "newest_run", "created_at", "updated_at",
-)  # fmt: skip
-RUN: Final = (
-    "id", "source", "state", "by", "started_at", "ended_at", "rows", "added", "changed", "removed",
-    "problems", "code", "why", "decided_by", "decided_at",
-)  # fmt: skip
+SOURCE: Final = names(shapes.Source)
+RUN: Final = names(shapes.SyncRun)
 Minutes = Annotated[int, Field(ge=1, le=10_080)]
 
 
@@ -96,7 +92,7 @@ def any_run(_request: HttpRequest, pk: int) -> SyncRun | None:
     return SyncRun.objects.select_related("source__group").filter(pk=pk).first()
 
 
-@route("GET", Role.ADMIN, query=Listed, site_wide=True)
+@route("GET", Role.ADMIN, query=Listed, site_wide=True, data=shapes.Sources)
 def listing(request: HttpRequest, query: Listed) -> HttpResponseBase:
     """Sources of hosts by name, each with its newest synchronisation."""
     rows = _shaped(list(_sources()))
@@ -107,7 +103,7 @@ def listing(request: HttpRequest, query: Listed) -> HttpResponseBase:
     return envelope.answer({"sources": page.rows, "total": page.total, "next": page.next})
 
 
-@route("POST", Role.ADMIN, body=NewSource, site_wide=True)
+@route("POST", Role.ADMIN, body=NewSource, site_wide=True, data=shapes.OneSource, also=(201,))
 def add(request: HttpRequest, body: NewSource) -> HttpResponse:
     """Add a source; it is synchronised within the next minute."""
     made = sources.create(body.model_dump(exclude_unset=True), request=request)
@@ -118,27 +114,37 @@ def add(request: HttpRequest, body: NewSource) -> HttpResponse:
     return response
 
 
-@route("GET", Role.ADMIN, about=any_source, site_wide=True)
+@route("GET", Role.ADMIN, about=any_source, site_wide=True, data=shapes.OneSource)
 def show(request: HttpRequest, source: Source) -> HttpResponse:
     """One source."""
     return envelope.answer({"source": _one(source)})
 
 
-@route("PATCH", Role.ADMIN, body=SourceChange, about=any_source, site_wide=True)
+@route(
+    "PATCH", Role.ADMIN, body=SourceChange, about=any_source, site_wide=True, data=shapes.OneSource
+)
 def change(request: HttpRequest, source: Source, body: SourceChange) -> HttpResponse:
     """Change a source."""
     changed = sources.change(source, body.model_dump(exclude_unset=True), request=request)
     return envelope.answer({"source": _one(changed)}, message=_("The source was saved."))
 
 
-@route("DELETE", Role.ADMIN, about=any_source, site_wide=True)
+@route("DELETE", Role.ADMIN, about=any_source, site_wide=True, data=Nothing)
 def remove(request: HttpRequest, source: Source) -> HttpResponse:
     """Forget a source and its synchronisations; its hosts stay."""
     sources.remove(source, request=request)
     return envelope.answer(message=_("The source was removed. Its hosts stay."))
 
 
-@route("POST", Role.ADMIN, body=Synchronise, about=any_source, site_wide=True)
+@route(
+    "POST",
+    Role.ADMIN,
+    body=Synchronise,
+    about=any_source,
+    site_wide=True,
+    data=shapes.OneSyncRun,
+    also=(409,),
+)
 def synchronise(request: HttpRequest, source: Source, body: Synchronise) -> HttpResponse:
     """Synchronise now and wait for it, or say what would happen."""
     done = sync.run(source.pk, request=request, dry=body.dry_run)
@@ -152,7 +158,7 @@ def synchronise(request: HttpRequest, source: Source, body: Synchronise) -> Http
     return envelope.answer({"run": _whole(done)})
 
 
-@route("GET", Role.ADMIN, query=RunList, site_wide=True)
+@route("GET", Role.ADMIN, query=RunList, site_wide=True, data=shapes.SyncRuns)
 def runs(request: HttpRequest, query: RunList) -> HttpResponseBase:
     """Synchronisations, newest first."""
     rows = SyncRun.objects.select_related("source")
@@ -176,13 +182,13 @@ def runs(request: HttpRequest, query: RunList) -> HttpResponseBase:
                             "next": following})  # fmt: skip
 
 
-@route("GET", Role.ADMIN, about=any_run, site_wide=True)
+@route("GET", Role.ADMIN, about=any_run, site_wide=True, data=shapes.OneSyncRun)
 def run(request: HttpRequest, row: SyncRun) -> HttpResponse:
     """One synchronisation with what it did, or would do."""
     return envelope.answer({"run": _whole(row)})
 
 
-@route("POST", Role.ADMIN, body=Decision, about=any_run, site_wide=True)
+@route("POST", Role.ADMIN, body=Decision, about=any_run, site_wide=True, data=shapes.OneSyncRun)
 def decide(request: HttpRequest, row: SyncRun, body: Decision) -> HttpResponse:
     """Approve or decline what waits; let a source have a host, or have one come again."""
     if body.decision == "approve":

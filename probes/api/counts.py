@@ -18,9 +18,18 @@ from hosts.models import Host
 from netadmin import envelope
 from netadmin.access.models import Role
 from probes import payloads
+from probes.api import versions
 from probes.api.routing import route
-from probes.api.shared import At, Format, Of, end_of_second, hosts_of, scope_of
-from probes.filters import Cursor, Limit, Moment, SocketFilter, single_ports
+from probes.api.shared import At, Format, Of, hosts_of, scope_of
+from probes.filters import (
+    Cursor,
+    Limit,
+    Moment,
+    SocketFilter,
+    orders,
+    single_ports,
+    text_like,
+)
 from probes.history.queries import busiest, moments, statistics
 from probes.history.queries.pages import Page
 from probes.history.queries.sockets import SocketRow
@@ -28,8 +37,14 @@ from probes.history.queries.sql import Scope
 from probes.history.queries.statistics_counted import Sum
 from probes.models import Snapshot
 from probes.payloads import statistics as shapes
+from probes.payloads.shapes import statistics as answers
+from probes.tools.when import end_of_second
 
-PortList = Annotated[str, AfterValidator(lambda text: ",".join(map(str, single_ports(text))))]
+PortList = Annotated[
+    str,
+    AfterValidator(lambda text: ",".join(map(str, single_ports(text)))),
+    text_like(format="ports", examples=["22,80,443"]),
+]
 
 
 def _order(sorts: Mapping[str, str]) -> AfterValidator:
@@ -52,25 +67,27 @@ class Located(Counted):
 class IpStatistics(Located):
     """Which remote addresses first."""
 
-    sort: Annotated[str, _order(statistics.IP_SORTS)] = "-total"
+    sort: Annotated[str, _order(statistics.IP_SORTS), orders(statistics.IP_SORTS)] = "-total"
 
 
 class EndStatistics(Located):
     """Which remote addresses and ports first."""
 
-    sort: Annotated[str, _order(statistics.END_SORTS)] = "-total"
+    sort: Annotated[str, _order(statistics.END_SORTS), orders(statistics.END_SORTS)] = "-total"
 
 
 class PortStatistics(Located):
     """Which local ports first."""
 
-    sort: Annotated[str, _order(statistics.PORT_SORTS)] = "-arrived"
+    sort: Annotated[str, _order(statistics.PORT_SORTS), orders(statistics.PORT_SORTS)] = "-arrived"
 
 
 class ProgramStatistics(Located):
     """Which programs first."""
 
-    sort: Annotated[str, _order(statistics.PROGRAM_SORTS)] = "-sockets"
+    sort: Annotated[str, _order(statistics.PROGRAM_SORTS), orders(statistics.PROGRAM_SORTS)] = (
+        "-sockets"
+    )
 
 
 class SocketList(Located):
@@ -89,24 +106,32 @@ class Traffic(Of):
     """Which interfaces, when."""
 
     at: Moment | None = None
-    sort: Annotated[str, AfterValidator(busiest.check_sort)] = "bytes"
+    sort: Annotated[
+        str, AfterValidator(busiest.check_sort), orders(busiest.SORTS, both_ways=False)
+    ] = "bytes"
     limit: Limit = 20
     format: Format = "json"
 
 
-@route("GET", Role.VIEWER, query=IpStatistics)
+@route("GET", Role.VIEWER, query=IpStatistics, data=answers.IpCounts, version=versions.of_hosts)
 def ips(request: HttpRequest, query: IpStatistics) -> HttpResponseBase:
     """The remote addresses with most connections, most first."""
     return _sums(request, query, "ips", statistics.remote_ips, shapes.IP, shapes.ip)
 
 
-@route("GET", Role.VIEWER, query=EndStatistics)
+@route("GET", Role.VIEWER, query=EndStatistics, data=answers.EndCounts, version=versions.of_hosts)
 def ends(request: HttpRequest, query: EndStatistics) -> HttpResponseBase:
     """The remote addresses and ports with most connections, most first."""
     return _sums(request, query, "ends", statistics.remote_ends, shapes.END, shapes.end)
 
 
-@route("GET", Role.VIEWER, query=PortStatistics)
+@route(
+    "GET",
+    Role.VIEWER,
+    query=PortStatistics,
+    data=answers.LocalPortCounts,
+    version=versions.of_hosts,
+)
 def ports(request: HttpRequest, query: PortStatistics) -> HttpResponseBase:
     """The local ports that most connections came in on, most first."""
     return _sums(
@@ -114,13 +139,19 @@ def ports(request: HttpRequest, query: PortStatistics) -> HttpResponseBase:
     )
 
 
-@route("GET", Role.VIEWER, query=ProgramStatistics)
+@route(
+    "GET",
+    Role.VIEWER,
+    query=ProgramStatistics,
+    data=answers.ProgramCounts,
+    version=versions.of_hosts,
+)
 def programs(request: HttpRequest, query: ProgramStatistics) -> HttpResponseBase:
     """The programs with most sockets, most first."""
     return _sums(request, query, "programs", statistics.programs, shapes.PROGRAM, shapes.program)
 
 
-@route("GET", Role.VIEWER, query=Counted)
+@route("GET", Role.VIEWER, query=Counted, data=answers.StateCounts, version=versions.of_hosts)
 def states(request: HttpRequest, query: Counted) -> HttpResponseBase:
     """Sockets by state: all eleven of TCP, and what else was seen."""
 
@@ -130,7 +161,7 @@ def states(request: HttpRequest, query: Counted) -> HttpResponseBase:
     return _answer(request, query, "states", shapes.STATE, rows)
 
 
-@route("GET", Role.VIEWER, query=Counted)
+@route("GET", Role.VIEWER, query=Counted, data=answers.ProtocolCounts, version=versions.of_hosts)
 def protocols(request: HttpRequest, query: Counted) -> HttpResponseBase:
     """Sockets by protocol: TCP, UDP, and what else was seen."""
 
@@ -140,7 +171,7 @@ def protocols(request: HttpRequest, query: Counted) -> HttpResponseBase:
     return _answer(request, query, "protocols", shapes.PROTOCOL, rows)
 
 
-@route("GET", Role.VIEWER, query=CommonPorts)
+@route("GET", Role.VIEWER, query=CommonPorts, data=answers.CommonPorts, version=versions.of_body)
 def common_ports(request: HttpRequest, query: CommonPorts) -> HttpResponseBase:
     """Listeners and connections of some ports, at the local and at the remote end."""
     asked = settings.COMMON_PORTS if query.ports is None else single_ports(query.ports)
@@ -152,7 +183,7 @@ def common_ports(request: HttpRequest, query: CommonPorts) -> HttpResponseBase:
     return _answer(request, query, "common-ports", shapes.COMMON_PORT, rows, key="ports")
 
 
-@route("GET", Role.VIEWER, query=Counted)
+@route("GET", Role.VIEWER, query=Counted, data=answers.ScopeCounts, version=versions.of_hosts)
 def scopes(request: HttpRequest, query: Counted) -> HttpResponseBase:
     """Connections to external, private and loopback addresses."""
 
@@ -162,7 +193,7 @@ def scopes(request: HttpRequest, query: Counted) -> HttpResponseBase:
     return _answer(request, query, "scopes", shapes.SCOPE, rows)
 
 
-@route("GET", Role.VIEWER, query=SocketList)
+@route("GET", Role.VIEWER, query=SocketList, data=answers.SocketList, version=versions.of_hosts)
 def connections(request: HttpRequest, query: SocketList) -> HttpResponseBase:
     """The sockets themselves over several hosts at one time, those that came last first."""
     scope, snapshot = scope_of(request, query)
@@ -187,7 +218,7 @@ def connections(request: HttpRequest, query: SocketList) -> HttpResponseBase:
     return _list("connections", found, scope, snapshot, total=page.total, following=page.next)
 
 
-@route("GET", Role.VIEWER, query=Traffic)
+@route("GET", Role.VIEWER, query=Traffic, data=answers.BusyInterfaces)
 def traffic(request: HttpRequest, query: Traffic) -> HttpResponseBase:
     """The interfaces that move most, by what they do per second."""
     at = None if query.at is None else end_of_second(query.at)

@@ -12,6 +12,7 @@ from netadmin import envelope
 from netadmin.access import audit
 from netadmin.access.models import Role
 from probes import connect_back, payloads
+from probes.api import versions
 from probes.api.routing import route
 from probes.api.shared import Listed, Of, hosts_of, visible_host
 from probes.filters import Moment
@@ -20,6 +21,7 @@ from probes.history.queries.exposure import ExposureFilter
 from probes.history.queries.pages import slice_rows
 from probes.models import Reach, ReachRun
 from probes.payloads import exposure as exposure_payloads
+from probes.payloads.shapes import exposure as shapes
 
 
 class ExposureQuery(ExposureFilter, Of, Listed):
@@ -35,7 +37,9 @@ class ExposureQuery(ExposureFilter, Of, Listed):
         )
 
 
-@route("GET", Role.VIEWER, query=ExposureQuery)
+@route(
+    "GET", Role.VIEWER, query=ExposureQuery, data=shapes.ExposureLedger, version=versions.of_body
+)
 def exposure(request: HttpRequest, query: ExposureQuery) -> HttpResponseBase:
     """What listens on each host, to whom, since when, and who connects; the worst first."""
     wanted = query.wanted()
@@ -67,7 +71,7 @@ def exposure(request: HttpRequest, query: ExposureQuery) -> HttpResponseBase:
     )
 
 
-@route("GET", Role.VIEWER, about=visible_host)
+@route("GET", Role.VIEWER, about=visible_host, data=shapes.ReachOfHost)
 def reach(request: HttpRequest, host: Host) -> HttpResponse:
     """How the newest attempt at a host's listeners from the controller went."""
     results = Reach.objects.filter(host=host).order_by("port", "address")
@@ -81,7 +85,7 @@ def reach(request: HttpRequest, host: Host) -> HttpResponse:
     )
 
 
-@route("POST", Role.OPERATOR, about=visible_host)
+@route("POST", Role.OPERATOR, about=visible_host, data=shapes.ReachAsked, also=(202, 409))
 def try_reach(request: HttpRequest, host: Host) -> HttpResponse:
     """Try a host's listeners from the controller: 202, and the results under GET.
 

@@ -16,6 +16,7 @@ from probes.api.routing import route
 from probes.api.shared import At, Listed, Of, scope_of
 from probes.history.queries import trouble
 from probes.history.queries.pages import slice_rows
+from probes.payloads.shapes import findings as shapes
 from probes.wording import findings as finding_texts
 
 
@@ -33,14 +34,14 @@ class FindingList(LeakList):
     kind: Literal["leak", "headroom", "backlog", "flood", "waits"] | None = None
 
 
-@route("GET", Role.VIEWER, query=FindingList)
+@route("GET", Role.VIEWER, query=FindingList, data=shapes.Findings)
 def findings(request: HttpRequest, query: FindingList) -> HttpResponseBase:
     """What is wrong on hosts, now or at any time, worst first: with rows, trend and advice."""
     kinds = Kind if query.kind is None else (Kind(query.kind),)
     return _answer(request, query, "findings", tuple(kinds))
 
 
-@route("GET", Role.VIEWER, query=LeakList)
+@route("GET", Role.VIEWER, query=LeakList, data=shapes.Leaks)
 def leaks(request: HttpRequest, query: LeakList) -> HttpResponseBase:
     """Connections in CLOSE_WAIT that programs never close, by program and peer."""
     return _answer(request, query, "leaks", (Kind.LEAK,))

@@ -20,16 +20,25 @@ from probes.api.shared import (
     LONGEST,
     Listed,
     absent,
-    end_of_second,
     readable_host,
     visible_hosts,
 )
-from probes.filters import FilterError, Invalid, Moment, SocketFilter, whole_number
+from probes.filters import (
+    FilterError,
+    Invalid,
+    Moment,
+    SocketFilter,
+    orders,
+    text_like,
+    whole_number,
+)
 from probes.history import queries
 from probes.history.queries import compared, diffs, intervals
 from probes.history.queries.pages import slice_rows
 from probes.models import Snapshot
 from probes.payloads import history as history_payloads
+from probes.payloads.shapes import history as shapes
+from probes.tools.when import end_of_second
 
 USUAL: Final = dt.timedelta(days=1)
 
@@ -39,7 +48,7 @@ class _Differences(SocketFilter, Listed):
 
     kind: Literal["opened", "closed", "changed"] | None = None
     what: Literal["listeners", "connections"] | None = None
-    sort: Annotated[str, Field(max_length=20)] = ""
+    sort: Annotated[str, Field(max_length=20), orders(diffs.ORDERS)] = ""
 
 
 Times = create_model(
@@ -57,7 +66,7 @@ class OverTime(SocketFilter, Listed):
     """A day before ``until``, where not given."""
     until: Moment | None = None
     what: Literal["listeners", "connections"] | None = None
-    sort: Annotated[str, Field(max_length=20)] = ""
+    sort: Annotated[str, Field(max_length=20), orders(intervals.ORDERS)] = ""
 
 
 def _pair(text: str) -> str:
@@ -70,13 +79,18 @@ def _pair(text: str) -> str:
 class TwoHosts(Listed):
     """Which two hosts, when, and what of them."""
 
-    hosts: Annotated[str, AfterValidator(_pair)]
+    hosts: Annotated[
+        str,
+        AfterValidator(_pair),
+        text_like(pattern="^[1-9][0-9]{0,17},[1-9][0-9]{0,17}$", examples=["1,2"]),
+    ]
+    """Ids of two hosts."""
     at: Moment | None = None
     what: Literal["listeners", "talks", "clients"] | None = None
     show: Literal["all", "differences", "a", "b", "both"] = "all"
 
 
-@route("GET", Role.VIEWER, query=Times, about=readable_host)
+@route("GET", Role.VIEWER, query=Times, about=readable_host, data=shapes.Diff)
 def diff(request: HttpRequest, host: Host, query: Any) -> HttpResponseBase:
     """What opened, closed and changed on a host between two times."""
     before, after = _snapshots(host, getattr(query, "from"), query.to)
@@ -136,7 +150,7 @@ def _nothing(host: Host, after: Snapshot | None, *, as_csv: bool) -> HttpRespons
     )
 
 
-@route("GET", Role.VIEWER, query=OverTime, about=readable_host)
+@route("GET", Role.VIEWER, query=OverTime, about=readable_host, data=shapes.HistoryOfHost)
 def history(request: HttpRequest, host: Host, query: OverTime) -> HttpResponseBase:
     """The connections of a host over a time, each with its states, processes and duration."""
     until = query.until or timezone.now()
@@ -181,7 +195,7 @@ def history(request: HttpRequest, host: Host, query: OverTime) -> HttpResponseBa
     )
 
 
-@route("GET", Role.VIEWER, query=TwoHosts)
+@route("GET", Role.VIEWER, query=TwoHosts, data=shapes.Comparison)
 def compare(request: HttpRequest, query: TwoHosts) -> HttpResponseBase:
     """What one of two hosts listens on, talks to and serves, and the other does not."""
     a, b = _hosts(request, query)

@@ -27,6 +27,8 @@ from probes.indicators import MOST_CHARACTERS
 from probes.models import Alert, Hunt
 from probes.payloads import hunts as hunt_payloads
 from probes.payloads import search as search_payloads
+from probes.payloads.shapes import Nothing
+from probes.payloads.shapes import hunts as shapes
 
 
 class HuntChange(Body):
@@ -56,7 +58,7 @@ def any_hunt(_request: HttpRequest, pk: int) -> Hunt | None:
     return Hunt.objects.select_related("owner").filter(pk=pk).first()
 
 
-@route("GET", Role.VIEWER, query=Listed)
+@route("GET", Role.VIEWER, query=Listed, data=shapes.Hunts)
 def hunts(request: HttpRequest, query: Listed) -> HttpResponseBase:
     """The saved hunts, by name, with the open alerts that the caller may see."""
     rows = list(Hunt.objects.select_related("owner__access").order_by("name"))
@@ -73,7 +75,7 @@ def hunts(request: HttpRequest, query: Listed) -> HttpResponseBase:
     return envelope.answer({"hunts": page.rows, "total": page.total, "next": page.next})
 
 
-@route("POST", Role.OPERATOR, body=NewHunt)
+@route("POST", Role.OPERATOR, body=NewHunt, data=shapes.OneHunt, also=(201,))
 def add(request: HttpRequest, body: NewHunt) -> HttpResponse:
     """Save a hunt; it looks at whatever is stored from now on."""
     if not saved_hunts.may_add(request):
@@ -86,13 +88,13 @@ def add(request: HttpRequest, body: NewHunt) -> HttpResponse:
     return response
 
 
-@route("GET", Role.VIEWER, about=any_hunt)
+@route("GET", Role.VIEWER, about=any_hunt, data=shapes.OneHunt)
 def show(request: HttpRequest, hunt: Hunt) -> HttpResponse:
     """One hunt."""
     return envelope.answer({"hunt": _one(request, hunt)})
 
 
-@route("PATCH", Role.OPERATOR, body=HuntChange, about=any_hunt)
+@route("PATCH", Role.OPERATOR, body=HuntChange, about=any_hunt, data=shapes.OneHunt)
 def change(request: HttpRequest, hunt: Hunt, body: HuntChange) -> HttpResponse:
     """Change a hunt of one's own."""
     _own(request, hunt)
@@ -100,7 +102,7 @@ def change(request: HttpRequest, hunt: Hunt, body: HuntChange) -> HttpResponse:
     return envelope.answer({"hunt": _one(request, changed)}, message=_("The hunt was saved."))
 
 
-@route("DELETE", Role.OPERATOR, about=any_hunt)
+@route("DELETE", Role.OPERATOR, about=any_hunt, data=Nothing)
 def remove(request: HttpRequest, hunt: Hunt) -> HttpResponse:
     """Remove a hunt of one's own; its alerts stay."""
     _own(request, hunt)
@@ -108,7 +110,7 @@ def remove(request: HttpRequest, hunt: Hunt) -> HttpResponse:
     return envelope.answer(message=_("The hunt was removed. Its alerts stay."))
 
 
-@route("GET", Role.VIEWER, query=SearchQuery)
+@route("GET", Role.VIEWER, query=SearchQuery, data=shapes.Found)
 def search(request: HttpRequest, query: SearchQuery) -> HttpResponse:
     """Where a host, an address, a port, a program or a PID is found, some of each kind."""
     return envelope.answer(search_payloads.found(searching.find(request.user, query.q)))

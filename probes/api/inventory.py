@@ -22,11 +22,14 @@ from hosts.models import Host, HostQuerySet
 from netadmin import envelope
 from netadmin.access.models import Role
 from probes import payloads
+from probes.api import versions
 from probes.api.routing import Body, invalid, route
 from probes.api.shared import Listed, hosts_of, visible_host, visible_hosts
 from probes.filters import Identifier, Invalid
 from probes.history import queries
 from probes.history.queries.pages import open_cursor, seal
+from probes.payloads.shapes import Nothing
+from probes.payloads.shapes import hosts as shapes
 
 _CSV_CHUNK: Final = 500
 
@@ -100,7 +103,7 @@ class NewHost(HostChange):
     address: Annotated[str, Field(min_length=1, max_length=255)]
 
 
-@route("GET", Role.VIEWER, query=HostList)
+@route("GET", Role.VIEWER, query=HostList, data=shapes.Hosts, version=versions.of_body)
 def listing(request: HttpRequest, query: HostList) -> HttpResponseBase:
     """Hosts by name, each with its status and newest probes."""
     hosts = _matching(request, query)
@@ -125,7 +128,7 @@ def listing(request: HttpRequest, query: HostList) -> HttpResponseBase:
     )
 
 
-@route("POST", Role.ADMIN, body=NewHost)
+@route("POST", Role.ADMIN, body=NewHost, data=shapes.OneHost, also=(201,))
 def add(request: HttpRequest, body: NewHost) -> HttpResponse:
     """Add a host, and its credential with it where one is given."""
     host = inventory.create_host(_given(body), request=request)
@@ -136,13 +139,13 @@ def add(request: HttpRequest, body: NewHost) -> HttpResponse:
     return response
 
 
-@route("GET", Role.VIEWER, about=visible_host)
+@route("GET", Role.VIEWER, about=visible_host, data=shapes.OneHost)
 def show(request: HttpRequest, host: Host) -> HttpResponse:
     """One host."""
     return envelope.answer({"host": _one(request, host)})
 
 
-@route("PATCH", Role.ADMIN, body=HostChange, about=visible_host)
+@route("PATCH", Role.ADMIN, body=HostChange, about=visible_host, data=shapes.OneHost)
 def change(request: HttpRequest, host: Host, body: HostChange) -> HttpResponse:
     """Change a host; a new address or port asks for its credential again."""
     given = _given(body)
@@ -159,7 +162,7 @@ def change(request: HttpRequest, host: Host, body: HostChange) -> HttpResponse:
     return envelope.answer({"host": _one(request, changed)}, message=_("The host was changed."))
 
 
-@route("DELETE", Role.ADMIN, about=visible_host)
+@route("DELETE", Role.ADMIN, about=visible_host, data=Nothing)
 def remove(request: HttpRequest, host: Host) -> HttpResponse:
     """Stop watching a host; its history is kept."""
     inventory.remove_host(host, request=request)

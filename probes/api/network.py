@@ -17,10 +17,12 @@ from netadmin.access.models import Role
 from probes import payloads
 from probes.api.routing import route
 from probes.api.shared import Format, Listed, Span, absent, readable_host
-from probes.filters import Identifier, Moment
+from probes.filters import Identifier, Moment, orders
 from probes.history import queries
 from probes.history.queries import network, network_rows
 from probes.observation import Table
+from probes.payloads.shapes import network as shapes
+from probes.payloads.shapes import statistics as statistic_shapes
 from probes.table_filters import (
     InterfaceFilter,
     InterfaceName,
@@ -29,29 +31,40 @@ from probes.table_filters import (
     RouteFilter,
     TableFilter,
 )
+from probes.tools.when import end_of_second
+
+Sort = Annotated[str, Field(max_length=30)]
 
 
 class AsOf(Listed):
-    """When, in which order, and a page at a time."""
+    """When, and a page at a time."""
 
     at: Moment | None = None
-    sort: Annotated[str, Field(max_length=30)] = ""
+    """The newest table at or before this time."""
 
 
 class RouteList(RouteFilter, AsOf):
-    """Which routes of a host, and when."""
+    """Which routes of a host, when, and in which order."""
+
+    sort: Annotated[Sort, orders(network_rows.SORTS[Table.ROUTES])] = ""
 
 
 class InterfaceList(InterfaceFilter, AsOf):
-    """Which interfaces of a host, and when."""
+    """Which interfaces of a host, when, and in which order."""
+
+    sort: Annotated[Sort, orders(network_rows.SORTS[Table.INTERFACES])] = ""
 
 
 class ProtocolList(ProtocolFilter, AsOf):
-    """Which counters of a host, and when."""
+    """Which counters of a host, when, and in which order."""
+
+    sort: Annotated[Sort, orders(network_rows.SORTS[Table.PROTOCOLS])] = ""
 
 
 class MulticastList(MulticastFilter, AsOf):
-    """Which memberships of a host, and when."""
+    """Which memberships of a host, when, and in which order."""
+
+    sort: Annotated[Sort, orders(network_rows.SORTS[Table.MULTICAST])] = ""
 
 
 class Traffic(Span):
@@ -63,13 +76,13 @@ class Traffic(Span):
     format: Format = "json"
 
 
-@route("GET", Role.VIEWER, query=RouteList, about=readable_host)
+@route("GET", Role.VIEWER, query=RouteList, about=readable_host, data=shapes.Routes)
 def routes(request: HttpRequest, host: Host, query: RouteList) -> HttpResponseBase:
     """The routing table of a host, now or at any time; ``ip`` asks which way an address goes."""
     return _listed(host, Table.ROUTES, query, RouteFilter, payloads.ROUTE, payloads.route)
 
 
-@route("GET", Role.VIEWER, query=InterfaceList, about=readable_host)
+@route("GET", Role.VIEWER, query=InterfaceList, about=readable_host, data=shapes.Interfaces)
 def interfaces(request: HttpRequest, host: Host, query: InterfaceList) -> HttpResponseBase:
     """The interfaces of a host with their totals, and packets and bytes per second."""
     return _listed(
@@ -77,7 +90,7 @@ def interfaces(request: HttpRequest, host: Host, query: InterfaceList) -> HttpRe
     )
 
 
-@route("GET", Role.VIEWER, query=ProtocolList, about=readable_host)
+@route("GET", Role.VIEWER, query=ProtocolList, about=readable_host, data=shapes.ProtocolCounters)
 def protocols(request: HttpRequest, host: Host, query: ProtocolList) -> HttpResponseBase:
     """The protocol counters of a host, and their changes per second."""
     return _listed(
@@ -90,7 +103,7 @@ def protocols(request: HttpRequest, host: Host, query: ProtocolList) -> HttpResp
     )
 
 
-@route("GET", Role.VIEWER, query=MulticastList, about=readable_host)
+@route("GET", Role.VIEWER, query=MulticastList, about=readable_host, data=shapes.Memberships)
 def multicast(request: HttpRequest, host: Host, query: MulticastList) -> HttpResponseBase:
     """The multicast groups that the interfaces of a host have joined."""
     return _listed(
@@ -98,7 +111,7 @@ def multicast(request: HttpRequest, host: Host, query: MulticastList) -> HttpRes
     )
 
 
-@route("GET", Role.VIEWER, query=Traffic)
+@route("GET", Role.VIEWER, query=Traffic, data=statistic_shapes.InterfaceTraffic)
 def traffic(request: HttpRequest, query: Traffic) -> HttpResponseBase:
     """Counters of an interface per second over time, for charts; gaps are null."""
     host = readable_host(request, query.host)
@@ -177,5 +190,4 @@ def _known(reading: queries.Reading[Any], at: dt.datetime | None) -> None:
 
 
 def _end_of_second(at: dt.datetime | None) -> dt.datetime | None:
-    """A time in whole seconds means the end of that second, as everywhere."""
-    return at.replace(microsecond=999_999) if at is not None and not at.microsecond else at
+    return None if at is None else end_of_second(at)

@@ -20,6 +20,7 @@ from probes.api.routing import route
 from probes.api.shared import Format, absent
 from probes.filters import FilterError, Query
 from probes.parsers.records import Parsed, ParseError
+from probes.payloads.shapes.parsed import ParsedText
 from probes.templatetags import ui
 
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -46,7 +47,7 @@ class Parse(Query):
     """Which one, with ``format=csv``; the first of the text where not given."""
 
 
-@route("POST", Role.VIEWER, query=Parse, text_bytes=MAX_BYTES)
+@route("POST", Role.VIEWER, query=Parse, text_bytes=MAX_BYTES, data=ParsedText, also=(422,))
 def parse(request: HttpRequest, *, query: Parse, body: bytes) -> HttpResponseBase:
     """The tables of a text of netstat, ss or their like, and the lines not understood."""
     if query.table is not None and query.format != "csv":

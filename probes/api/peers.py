@@ -21,6 +21,8 @@ from probes.history.queries import peers as queries
 from probes.history.queries.pages import slice_rows
 from probes.models import DriftWatch, Peer
 from probes.payloads import peers as peer_payloads
+from probes.payloads.shapes import Nothing
+from probes.payloads.shapes import peers as shapes
 from probes.peer_filters import PeerFilter
 from probes.watch import peer_decisions
 
@@ -57,7 +59,7 @@ def visible_group(request: HttpRequest, pk: int) -> HostGroup | None:
     return visible_groups(request.user).filter(pk=pk).first()
 
 
-@route("GET", Role.VIEWER, query=PeerList)
+@route("GET", Role.VIEWER, query=PeerList, data=shapes.Peers)
 def peers(request: HttpRequest, query: PeerList) -> HttpResponseBase:
     """The peers of the groups that the caller may see, newest first."""
     groups = visible_groups(request.user)
@@ -82,7 +84,7 @@ def peers(request: HttpRequest, query: PeerList) -> HttpResponseBase:
     )
 
 
-@route("POST", Role.OPERATOR, body=Decision, about=visible_peer)
+@route("POST", Role.OPERATOR, body=Decision, about=visible_peer, data=shapes.OnePeer)
 def decide(request: HttpRequest, peer: Peer, body: Decision) -> HttpResponse:
     """Approve, snooze or expire a peer; its alert is over."""
     peer_decisions.decide(
@@ -96,7 +98,7 @@ def decide(request: HttpRequest, peer: Peer, body: Decision) -> HttpResponse:
     )
 
 
-@route("GET", Role.VIEWER, query=Listed)
+@route("GET", Role.VIEWER, query=Listed, data=shapes.DriftWatches)
 def watches(request: HttpRequest, query: Listed) -> HttpResponseBase:
     """The groups that are watched for new peers, of those the caller may see."""
     rows = [_shaped(row) for row in queries.watches(visible_groups(request.user))]
@@ -112,13 +114,13 @@ def watches(request: HttpRequest, query: Listed) -> HttpResponseBase:
     return envelope.answer({"drift_watches": page.rows, "total": page.total, "next": page.next})
 
 
-@route("GET", Role.VIEWER, about=visible_group)
+@route("GET", Role.VIEWER, about=visible_group, data=shapes.OneDriftWatch)
 def watch(request: HttpRequest, group: HostGroup) -> HttpResponse:
     """How a group is watched for new peers."""
     return envelope.answer({"drift_watch": _one(request, group)})
 
 
-@route("PUT", Role.ADMIN, body=WatchChange, about=visible_group)
+@route("PUT", Role.ADMIN, body=WatchChange, about=visible_group, data=shapes.OneDriftWatch)
 def save_watch(request: HttpRequest, group: HostGroup, body: WatchChange) -> HttpResponse:
     """Watch a group for new peers, or change how."""
     data: dict[str, Any] = body.model_dump(exclude_unset=True)
@@ -132,7 +134,7 @@ def save_watch(request: HttpRequest, group: HostGroup, body: WatchChange) -> Htt
     )
 
 
-@route("DELETE", Role.ADMIN, about=visible_group)
+@route("DELETE", Role.ADMIN, about=visible_group, data=Nothing)
 def remove_watch(request: HttpRequest, group: HostGroup) -> HttpResponse:
     """Watch a group no more; what was learned is forgotten."""
     stored = DriftWatch.objects.filter(group=group).first()

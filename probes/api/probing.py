@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Final, Literal
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.text import slugify
@@ -13,18 +11,18 @@ from django.utils.translation import gettext as _
 
 from hosts.models import Host
 from netadmin import envelope
-from netadmin.access import audit
 from netadmin.access.models import Role
-from probes import bell, payloads, schedule
-from probes.api.routing import route
+from probes import payloads
+from probes.api import versions
+from probes.api.routing import Text, route
 from probes.api.shared import Listed, readable_host, visible_host, visible_snapshot
 from probes.filters import Query, number
 from probes.history import queries, store
-from probes.models import Schedule, Snapshot
-from probes.observation import EXPLANATIONS, Code
+from probes.models import Snapshot
+from probes.payloads.shapes import snapshots as shapes
+from probes.tools import asking
 
 MOST_WAIT_S: Final = 60
-_POLL_S: Final = 0.25
 
 
 class ProbeNow(Query):
@@ -40,32 +38,34 @@ class SnapshotList(Listed):
     outcome: Literal["ok", "limited", "partial", "late", "failed"] | None = None
 
 
-@route("POST", Role.OPERATOR, query=ProbeNow, about=visible_host)
+@route(
+    "POST",
+    Role.OPERATOR,
+    query=ProbeNow,
+    about=visible_host,
+    data=shapes.ProbeDone | shapes.ProbeAsked,
+    also=(202, 409, 503),
+)
 def probe(request: HttpRequest, host: Host, query: ProbeNow) -> HttpResponse:
     """Probe a host now: 202 with the probe, or 200 with its snapshot where it was waited for."""
-    if not host.enabled:
-        return envelope.error(
-            409, "disabled", _("This host is disabled."), hint=_("Enable it, then probe it.")
-        )
-    if schedule.is_paused(schedule.ensure_one(host), host):
-        title, hint = EXPLANATIONS[Code.LOGIN_PAUSED]
-        return envelope.error(409, Code.LOGIN_PAUSED.value, _(title), hint=_(hint))
-    with transaction.atomic():
-        audit.record("probe.now", request=request, target=host)
-        asked = schedule.request_probe(host, by=request.user.get_username())
-    bell.ring()
-    snapshot = _wait(asked, query.wait) if query.wait is not None else None
-    if snapshot is not None:
-        return envelope.answer({"snapshot": payloads.explained(snapshot)})
-    now = Schedule.objects.get(pk=asked.pk)
+    asked = asking.probe_now(request, host, wait_s=query.wait)
+    if asked.snapshot is not None:
+        return envelope.answer({"snapshot": payloads.explained(asked.snapshot)})
     return envelope.answer(
-        {"probe": payloads.probe(asked, progress=schedule.progress(now))},
+        {"probe": payloads.probe(asked.schedule, progress=asked.progress)},
         message=_("The host is probed next."),
         status=202,
     )
 
 
-@route("GET", Role.VIEWER, query=SnapshotList, about=readable_host)
+@route(
+    "GET",
+    Role.VIEWER,
+    query=SnapshotList,
+    about=readable_host,
+    data=shapes.Snapshots,
+    version=versions.of_body,
+)
 def snapshots(request: HttpRequest, host: Host, query: SnapshotList) -> HttpResponseBase:
     """Probes of a host, newest first."""
     if query.format == "csv":
@@ -84,7 +84,7 @@ def snapshots(request: HttpRequest, host: Host, query: SnapshotList) -> HttpResp
     )
 
 
-@route("GET", Role.VIEWER, about=visible_snapshot)
+@route("GET", Role.VIEWER, about=visible_snapshot, data=shapes.OneSnapshot)
 def snapshot(request: HttpRequest, stored: Snapshot) -> HttpResponse:
     """One probe: what ran, as whom, what came of it, and how to mend what failed."""
     output = store.raw(stored)
@@ -97,7 +97,7 @@ def snapshot(request: HttpRequest, stored: Snapshot) -> HttpResponse:
     )
 
 
-@route("GET", Role.VIEWER, about=visible_snapshot)
+@route("GET", Role.VIEWER, about=visible_snapshot, data=Text("text/plain"))
 def raw(request: HttpRequest, stored: Snapshot) -> HttpResponse:
     """What the host printed, byte for byte where it is still kept."""
     output = store.raw(stored)
@@ -117,17 +117,3 @@ def raw(request: HttpRequest, stored: Snapshot) -> HttpResponse:
             "X-Content-Type-Options": "nosniff",
         },
     )
-
-
-def _wait(asked: Schedule, wait_s: int) -> Snapshot | None:
-    """The snapshot of the probe asked for, or None where it is not stored in time.
-
-    The request's row says when: it is cleared with the probe that answers it.
-    """
-    give_up_at = time.monotonic() + wait_s
-    while time.monotonic() < give_up_at:
-        now = Schedule.objects.select_related("latest").get(pk=asked.pk)
-        if now.requested_at is None or now.requested_at != asked.requested_at:
-            return now.latest
-        time.sleep(_POLL_S)
-    return None

@@ -18,6 +18,8 @@ from probes.api.routing import Body, route
 from probes.api.shared import Listed, hosts_of, visible_hosts
 from probes.history.queries.pages import open_cursor, seal, slice_rows
 from probes.models import Restart, RestartCommand, Service
+from probes.payloads.shapes import Nothing
+from probes.payloads.shapes import recovery as shapes
 from probes.recovery import affected, decisions, defined, guard, listing, shaped
 from probes.service_filters import ServiceFilter
 from probes.wording import recovery as words
@@ -87,7 +89,7 @@ def any_command(_request: HttpRequest, pk: int) -> RestartCommand | None:
     return RestartCommand.objects.filter(pk=pk).first()
 
 
-@route("GET", Role.VIEWER, query=ServiceList)
+@route("GET", Role.VIEWER, query=ServiceList, data=shapes.Services)
 def services(request: HttpRequest, query: ServiceList) -> HttpResponseBase:
     """The services of the hosts that the caller may see, the worst first."""
     found = listing.fitting(listing.rows(list(listing.of(hosts_of(request, query)))), query)
@@ -105,7 +107,7 @@ def services(request: HttpRequest, query: ServiceList) -> HttpResponseBase:
     return envelope.answer({"services": rows, "total": page.total, "next": page.next})
 
 
-@route("POST", Role.ADMIN, body=NewService)
+@route("POST", Role.ADMIN, body=NewService, data=shapes.OneService, also=(201,))
 def add(request: HttpRequest, body: NewService) -> HttpResponse:
     """Make a service of a port of a host."""
     made = defined.create(
@@ -118,14 +120,14 @@ def add(request: HttpRequest, body: NewService) -> HttpResponse:
     return response
 
 
-@route("GET", Role.VIEWER, about=visible_service)
+@route("GET", Role.VIEWER, about=visible_service, data=shapes.OneServiceInFull)
 def show(request: HttpRequest, service: Service) -> HttpResponse:
     """One service, and what a restart of it would cut off."""
     one = _one(service) | {"affected": affected.of(service)}
     return envelope.answer({"service": one})
 
 
-@route("PATCH", Role.ADMIN, body=ServiceChange, about=visible_service)
+@route("PATCH", Role.ADMIN, body=ServiceChange, about=visible_service, data=shapes.OneService)
 def change(request: HttpRequest, service: Service, body: ServiceChange) -> HttpResponse:
     """Change a service."""
     data = body.model_dump(exclude_unset=True)
@@ -133,14 +135,21 @@ def change(request: HttpRequest, service: Service, body: ServiceChange) -> HttpR
     return envelope.answer({"service": _one(changed)}, message=_("The service was saved."))
 
 
-@route("DELETE", Role.ADMIN, about=visible_service)
+@route("DELETE", Role.ADMIN, about=visible_service, data=Nothing)
 def remove(request: HttpRequest, service: Service) -> HttpResponse:
     """Remove a service with the history of its restarts."""
     defined.remove(service, request=request)
     return envelope.answer(message=_("The service was removed."))
 
 
-@route("POST", Role.OPERATOR, body=RestartRequest, about=visible_service)
+@route(
+    "POST",
+    Role.OPERATOR,
+    body=RestartRequest,
+    about=visible_service,
+    data=shapes.RestartTrial | shapes.RestartPlanned,
+    also=(202, 409),
+)
 def restart(request: HttpRequest, service: Service, body: RestartRequest) -> HttpResponse:
     """Restart a service within its budget, or say what that would do (``dry_run``)."""
     confirmed = body.confirm == "yes"
@@ -156,7 +165,7 @@ def restart(request: HttpRequest, service: Service, body: RestartRequest) -> Htt
     )
 
 
-@route("GET", Role.VIEWER, query=Listed, about=visible_service)
+@route("GET", Role.VIEWER, query=Listed, about=visible_service, data=shapes.Restarts)
 def restarts(request: HttpRequest, service: Service, query: Listed) -> HttpResponseBase:
     """The restarts of a service, newest first."""
     found = Restart.objects.filter(service=service).order_by("-pk")
@@ -177,7 +186,7 @@ def restarts(request: HttpRequest, service: Service, query: Listed) -> HttpRespo
     )
 
 
-@route("GET", Role.ADMIN, query=Listed, site_wide=True)
+@route("GET", Role.ADMIN, query=Listed, site_wide=True, data=shapes.RestartCommands)
 def restart_commands(request: HttpRequest, query: Listed) -> HttpResponseBase:
     """The commands that services may be restarted with, by name."""
     found = [shaped.command(row, services=row.used) for row in _counted()]
@@ -193,7 +202,9 @@ def restart_commands(request: HttpRequest, query: Listed) -> HttpResponseBase:
     return envelope.answer({"commands": page.rows, "total": page.total, "next": page.next})
 
 
-@route("POST", Role.ADMIN, body=NewCommand, site_wide=True)
+@route(
+    "POST", Role.ADMIN, body=NewCommand, site_wide=True, data=shapes.OneRestartCommand, also=(201,)
+)
 def add_command(request: HttpRequest, body: NewCommand) -> HttpResponse:
     """Allow a command."""
     made = defined.create_command(body.model_dump(exclude_unset=True), request=request)
@@ -204,13 +215,20 @@ def add_command(request: HttpRequest, body: NewCommand) -> HttpResponse:
     return response
 
 
-@route("GET", Role.ADMIN, about=any_command, site_wide=True)
+@route("GET", Role.ADMIN, about=any_command, site_wide=True, data=shapes.OneRestartCommand)
 def show_command(request: HttpRequest, command: RestartCommand) -> HttpResponse:
     """One command."""
     return envelope.answer({"command": _command(command)})
 
 
-@route("PATCH", Role.ADMIN, body=CommandChange, about=any_command, site_wide=True)
+@route(
+    "PATCH",
+    Role.ADMIN,
+    body=CommandChange,
+    about=any_command,
+    site_wide=True,
+    data=shapes.OneRestartCommand,
+)
 def change_command(
     request: HttpRequest, command: RestartCommand, body: CommandChange
 ) -> HttpResponse:
@@ -220,7 +238,7 @@ def change_command(
     return envelope.answer({"command": _command(changed)}, message=_("The command was saved."))
 
 
-@route("DELETE", Role.ADMIN, about=any_command, site_wide=True)
+@route("DELETE", Role.ADMIN, about=any_command, site_wide=True, data=Nothing)
 def remove_command(request: HttpRequest, command: RestartCommand) -> HttpResponse:
     """Remove a command that no service uses."""
     defined.remove_command(command, request=request)

@@ -23,23 +23,19 @@ from netadmin.access.models import Role
 from probes import mail, payloads
 from probes.api.routing import Body, Refusal, route
 from probes.api.shared import Format, Listed, Of, hosts_of, visible_hosts
-from probes.filters import Limit, Moment
+from probes.filters import Moment, number
 from probes.history.queries.pages import slice_rows
 from probes.models import ReportRun, ReportSchedule
+from probes.payloads.shapes import Nothing, names
+from probes.payloads.shapes import reports as shapes
 from probes.reports import composition as reports
 from probes.reports import files as report_files
 from probes.reports import layout, mailings
 from probes.reports import sending as mailed_reports
 
-MAILING: Final = (
-    "id", "name", "owner", "host", "group", "every", "hour", "recipients", "language", "enabled",
-    "next_at", "last",
-)  # fmt: skip
+MAILING: Final = names(shapes.Mailing)
 """A mailed report."""
-RUN: Final = (
-    "began_at", "ended_at", "asked_by", "outcome", "tries", "next_try_at", "reached", "code",
-    "reason", "detail",
-)  # fmt: skip
+RUN: Final = names(shapes.MailingRun)
 """How one mailing went."""
 
 
@@ -47,7 +43,7 @@ class ReportQuery(Of):
     """Which hosts, and when."""
 
     at: Moment | None = None
-    limit: Annotated[Limit, Field(le=100)] = reports.LIMIT
+    limit: Annotated[int, number(1, 100)] = reports.LIMIT
     format: Format = "json"
 
 
@@ -87,7 +83,7 @@ def visible_mailing(request: HttpRequest, pk: int) -> ReportSchedule | None:
     return mailings.visible(request).filter(pk=pk).first()
 
 
-@route("GET", Role.VIEWER, query=ReportQuery)
+@route("GET", Role.VIEWER, query=ReportQuery, data=shapes.NetworkReport)
 def report(request: HttpRequest, query: ReportQuery) -> HttpResponseBase:
     """The whole network report of a host, a group or all hosts, now or at any time."""
     hosts = hosts_of(request, query)
@@ -109,7 +105,7 @@ def report(request: HttpRequest, query: ReportQuery) -> HttpResponseBase:
     return envelope.answer(report_files.data(made, chapters))
 
 
-@route("GET", Role.VIEWER, query=MailingList)
+@route("GET", Role.VIEWER, query=MailingList, data=shapes.Mailings)
 def listing(request: HttpRequest, query: MailingList) -> HttpResponseBase:
     """The caller's mailed reports by name; everybody's for administrators of all hosts."""
     found = list(mailings.visible(request))
@@ -132,7 +128,7 @@ def listing(request: HttpRequest, query: MailingList) -> HttpResponseBase:
     )
 
 
-@route("POST", Role.OPERATOR, body=NewMailing)
+@route("POST", Role.OPERATOR, body=NewMailing, data=shapes.OneMailing, also=(201,))
 def add(request: HttpRequest, body: NewMailing) -> HttpResponseBase:
     """Mail a report each day, week or month."""
     values = {"language": "en", "hour": 7, "enabled": True} | _values(request, body)
@@ -144,27 +140,27 @@ def add(request: HttpRequest, body: NewMailing) -> HttpResponseBase:
     return response
 
 
-@route("GET", Role.VIEWER, about=visible_mailing)
+@route("GET", Role.VIEWER, about=visible_mailing, data=shapes.OneMailing)
 def show(request: HttpRequest, schedule: ReportSchedule) -> HttpResponseBase:
     """One mailed report."""
     return envelope.answer({"mailing": _shaped([schedule])[0]})
 
 
-@route("PATCH", Role.OPERATOR, body=MailingChange, about=visible_mailing)
+@route("PATCH", Role.OPERATOR, body=MailingChange, about=visible_mailing, data=shapes.OneMailing)
 def change(request: HttpRequest, schedule: ReportSchedule, body: MailingChange) -> HttpResponseBase:
     """Change a mailed report."""
     changed = mailings.change(schedule, _values(request, body), request=request)
     return envelope.answer({"mailing": _shaped([changed])[0]}, message=_("It was changed."))
 
 
-@route("DELETE", Role.OPERATOR, about=visible_mailing)
+@route("DELETE", Role.OPERATOR, about=visible_mailing, data=Nothing)
 def remove(request: HttpRequest, schedule: ReportSchedule) -> HttpResponseBase:
     """Mail a report no longer."""
     mailings.remove(schedule, request=request)
     return envelope.answer(message=_("It is mailed no longer."))
 
 
-@route("POST", Role.OPERATOR, about=visible_mailing)
+@route("POST", Role.OPERATOR, about=visible_mailing, data=shapes.OneMailing, also=(202, 409))
 def send(request: HttpRequest, schedule: ReportSchedule) -> HttpResponseBase:
     """Mail a report now, besides its usual times."""
     with transaction.atomic():

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig
@@ -32,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from netadmin import envelope
 from netadmin.access import permissions
 from netadmin.access.models import Role
+from probes.api import conditional
 from probes.filters import FilterError, Query, first_problem, parse, unstorable, visible
 
 MAX_BODY_BYTES: Final = 256 * 1024
@@ -58,6 +60,14 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """What an answer is that succeeds and is no envelope."""
+
+    content_type: str
+    """Without parameters: ``text/plain``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one address."""
 
@@ -74,6 +84,14 @@ class Operation:
     """Finds the object that the path names among those the caller may see; None where absent."""
     site_wide: bool = False
     """Refused to an administrator of some host groups only, whatever it names."""
+    data: Any = None
+    """Shape of ``data`` in the answer that succeeds: a TypedDict, or :class:`Text`. The suite holds
+    every answer against it, and the description of the API shows it."""
+    also: tuple[int, ...] = ()
+    """Statuses it answers besides 200 and the refusals that every route has."""
+    version: Callable[..., str | None] | None = None
+    """Says cheaply, of the same arguments, which version of the answer there is: for a poller that
+    has it already the handler is not called. None: there is no saying."""
 
     @property
     def summary(self) -> str:
@@ -109,17 +127,32 @@ def route(
     text_types: frozenset[str] = TEXT_TYPES,
     about: Callable[[HttpRequest, int], Any] | None = None,
     site_wide: bool = False,
+    data: Any = None,
+    also: tuple[int, ...] = (),
+    version: Callable[..., str | None] | None = None,
 ) -> Callable[[Callable[..., HttpResponseBase]], Operation]:
     """Declare a handler: it is called with the request, then the object ``about`` found (where
     given), then ``query`` and ``body`` by name (where declared), all of them valid. With
     ``text_bytes`` the body is text of so many bytes at most, handed over as the bytes it is.
 
-    It may raise FilterError, Django's ValidationError with messages by field, or :class:`Refusal`.
+    It may raise FilterError, envelope.Refused, Django's ValidationError with messages by field, or
+    :class:`Refusal`.
     """
 
     def declare(handler: Callable[..., HttpResponseBase]) -> Operation:
         return Operation(
-            method, role, handler, query, body, text_bytes, text_types, about, site_wide
+            method,
+            role,
+            handler,
+            query,
+            body,
+            text_bytes,
+            text_types,
+            about,
+            site_wide,
+            data,
+            also,
+            version,
         )
 
     return declare
@@ -164,14 +197,23 @@ def _answer(made: Endpoint, request: HttpRequest, arguments: dict[str, int]) -> 
             keywords["body"] = _text(operation, request)
         elif _length(request):
             raise FilterError("body", _("This takes no body."))
-        response = operation.handler(request, *subject, **keywords)
+        run = partial(operation.handler, request, *subject, **keywords)
+        if operation.version is None or method not in ("GET", "HEAD"):
+            response = run()
+        else:
+            response = conditional.answer(
+                request, operation.version(request, *subject, **keywords), run
+            )
     except Refusal as refused:
         return refused.response
+    except envelope.Refused as refused:
+        return refused.answer()
     except FilterError as error:
         return invalid(error.field, error.message)
     except ModelInvalid as error:
         return _invalid_model(error)
-    return _without_content(response) if method == "HEAD" else response
+    unread = method == "HEAD" and response.status_code != 304
+    return _without_content(response) if unread else response
 
 
 def invalid(field: str, message: Any, *, hint: Any = "", status: int = 400) -> HttpResponse:

@@ -13,6 +13,7 @@ from netadmin.access.models import Role
 from probes import rule_set
 from probes.api.routing import TEXT_TYPES, Refusal, route
 from probes.filters import Invalid, Query
+from probes.payloads.shapes import rule_set as shapes
 from probes.rule_set import Kind, RuleSetError
 
 
@@ -41,7 +42,7 @@ class Import(Query):
     """Also remove what the document does not have, of the sections that it has."""
 
 
-@route("GET", Role.ADMIN, query=Export, site_wide=True)
+@route("GET", Role.ADMIN, query=Export, site_wide=True, data=shapes.RuleSetExport)
 def show(request: HttpRequest, query: Export) -> HttpResponse:
     """The whole rule set, without secrets."""
     if query.format == "yaml":
@@ -60,6 +61,7 @@ def show(request: HttpRequest, query: Export) -> HttpResponse:
     text_bytes=rule_set.MAX_BYTES,
     text_types=TYPES,
     site_wide=True,
+    data=shapes.RuleSetImport,
 )
 def take(request: HttpRequest, query: Import, body: bytes) -> HttpResponse:
     """Import a rule set, YAML or JSON: all of it or nothing."""

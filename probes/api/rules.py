@@ -22,6 +22,8 @@ from probes.filters import FilterError
 from probes.history.queries.pages import slice_rows
 from probes.models import Rule, RuleOverride
 from probes.payloads import rules as shapes
+from probes.payloads.shapes import Nothing
+from probes.payloads.shapes import rules as answers
 from probes.watch import rule_book, standing
 
 Number = Annotated[float, Field(ge=0, le=rule_book.MOST_NUMBER, allow_inf_nan=False)]
@@ -88,7 +90,7 @@ def visible_override(request: HttpRequest, pk: int) -> RuleOverride | None:
     return rows.filter(pk=pk).first()
 
 
-@route("GET", Role.VIEWER, query=Listed)
+@route("GET", Role.VIEWER, query=Listed, data=answers.Rules)
 def rules(request: HttpRequest, query: Listed) -> HttpResponseBase:
     """The rules by name, with their overrides and the hosts above them that the caller may see."""
     found = _shaped(request, Rule.objects.order_by("name"))
@@ -104,7 +106,7 @@ def rules(request: HttpRequest, query: Listed) -> HttpResponseBase:
     return envelope.answer({"rules": page.rows, "total": page.total, "next": page.next})
 
 
-@route("POST", Role.ADMIN, body=NewRule)
+@route("POST", Role.ADMIN, body=NewRule, data=answers.OneRule, also=(201,))
 def add(request: HttpRequest, body: NewRule) -> HttpResponse:
     """Add a rule; it counts from the next probe of each host on."""
     _for_the_site(request)
@@ -116,13 +118,13 @@ def add(request: HttpRequest, body: NewRule) -> HttpResponse:
     return response
 
 
-@route("GET", Role.VIEWER, about=any_rule)
+@route("GET", Role.VIEWER, about=any_rule, data=answers.OneRule)
 def show(request: HttpRequest, rule: Rule) -> HttpResponse:
     """One rule."""
     return envelope.answer({"rule": _shaped(request, [rule])[0]})
 
 
-@route("PATCH", Role.ADMIN, body=RuleChange, about=any_rule)
+@route("PATCH", Role.ADMIN, body=RuleChange, about=any_rule, data=answers.OneRule)
 def change(request: HttpRequest, rule: Rule, body: RuleChange) -> HttpResponse:
     """Change a rule; what it looks at stays."""
     _for_the_site(request)
@@ -132,7 +134,7 @@ def change(request: HttpRequest, rule: Rule, body: RuleChange) -> HttpResponse:
     )
 
 
-@route("DELETE", Role.ADMIN, about=any_rule)
+@route("DELETE", Role.ADMIN, about=any_rule, data=Nothing)
 def remove(request: HttpRequest, rule: Rule) -> HttpResponse:
     """Remove a rule with its overrides; what it raised is over."""
     _for_the_site(request)
@@ -140,7 +142,7 @@ def remove(request: HttpRequest, rule: Rule) -> HttpResponse:
     return envelope.answer(message=_("The rule was removed. What it raised is over."))
 
 
-@route("GET", Role.VIEWER, query=Listed, about=any_rule)
+@route("GET", Role.VIEWER, query=Listed, about=any_rule, data=answers.RuleOverrides)
 def overrides(request: HttpRequest, rule: Rule, query: Listed) -> HttpResponseBase:
     """What is other about a rule for hosts and groups that the caller may see."""
     found = standing.overrides(visible_hosts(request), visible_groups(request.user), rule.pk)
@@ -157,7 +159,9 @@ def overrides(request: HttpRequest, rule: Rule, query: Listed) -> HttpResponseBa
     return envelope.answer({"overrides": page.rows, "total": page.total, "next": page.next})
 
 
-@route("POST", Role.ADMIN, body=NewOverride, about=any_rule)
+@route(
+    "POST", Role.ADMIN, body=NewOverride, about=any_rule, data=answers.OneRuleOverride, also=(201,)
+)
 def add_override(request: HttpRequest, rule: Rule, body: NewOverride) -> HttpResponse:
     """Say what is other about a rule for a host or a group; said again, it is changed."""
     scope = _scope(request, body)
@@ -170,13 +174,15 @@ def add_override(request: HttpRequest, rule: Rule, body: NewOverride) -> HttpRes
     return response
 
 
-@route("GET", Role.VIEWER, about=visible_override)
+@route("GET", Role.VIEWER, about=visible_override, data=answers.OneRuleOverride)
 def show_override(request: HttpRequest, row: RuleOverride) -> HttpResponse:
     """What is other about a rule for one host or group."""
     return envelope.answer({"override": shapes.override(row)})
 
 
-@route("PATCH", Role.ADMIN, body=OverrideChange, about=visible_override)
+@route(
+    "PATCH", Role.ADMIN, body=OverrideChange, about=visible_override, data=answers.OneRuleOverride
+)
 def change_override(request: HttpRequest, row: RuleOverride, body: OverrideChange) -> HttpResponse:
     """Change what is other about a rule for a host or group."""
     scope = row.host or row.group
@@ -186,7 +192,7 @@ def change_override(request: HttpRequest, row: RuleOverride, body: OverrideChang
     return envelope.answer({"override": shapes.override(changed)}, message=_("It was saved."))
 
 
-@route("DELETE", Role.ADMIN, about=visible_override)
+@route("DELETE", Role.ADMIN, about=visible_override, data=Nothing)
 def remove_override(request: HttpRequest, row: RuleOverride) -> HttpResponse:
     """Let a rule count for a host or group as for all others."""
     rule_book.remove_override(row, request=request)

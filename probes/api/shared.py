@@ -12,16 +12,25 @@ from typing import Annotated, Final, Literal, Protocol
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from hosts.models import Host, HostQuerySet
 from netadmin import envelope
 from probes.api.routing import Refusal
-from probes.filters import Cursor, FilterError, Identifier, Limit, Moment, Query, Seconds
-from probes.history import queries
+from probes.filters import (
+    Cursor,
+    FilterError,
+    Identifier,
+    Invalid,
+    Limit,
+    Moment,
+    Query,
+    Seconds,
+)
 from probes.history.queries import moments
 from probes.history.queries.sql import Scope
-from probes.models import Outcome, Snapshot
+from probes.models import Snapshot
+from probes.tools.when import end_of_second, snapshot_of
 
 Format = Literal["json", "csv"]
 
@@ -29,18 +38,39 @@ LONGEST: Final = dt.timedelta(days=366)
 USUAL: Final = dt.timedelta(hours=6)
 
 
+NEWEST: Final = "newest"
+
+
+def _place(text: str) -> str:
+    if text != NEWEST and not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Invalid(_("Give next_after of an answer, or newest."))
+    return text
+
+
+Place = Annotated[
+    str,
+    AfterValidator(_place),
+    WithJsonSchema({"type": "string", "pattern": f"^({NEWEST}|[0-9]{{1,18}})$"}),
+]
+"""A place in the feed of changes, or :data:`NEWEST`."""
+
+
 class Listed(Query):
     """A list, a page at a time. ``format=csv`` gives all of its rows, whatever the page."""
 
     cursor: Cursor | None = None
+    """``data.next`` of the page before."""
     limit: Limit = 100
+    """Rows of a page."""
     format: Format = "json"
+    """``csv`` gives all rows, whatever the page."""
 
 
 class Of(Query):
     """Which hosts a statistic is over; all that the caller sees where nothing is said."""
 
     host: Identifier | None = None
+    """Id of a host."""
     group: Annotated[str, Field(max_length=100)] | None = None
     """Name of a host group."""
 
@@ -49,7 +79,9 @@ class At(Query):
     """Which snapshot of a host: the newest whole one at or before ``at``, or one by its id."""
 
     at: Moment | None = None
+    """The newest whole snapshot at or before this time; without a zone it is UTC."""
     snapshot: Identifier | None = None
+    """Id of a snapshot, instead of ``at``."""
 
 
 class Span(Query):
@@ -132,31 +164,8 @@ def hosts_of(request: HttpRequest, query: AsksForHosts, *, removed: bool = False
 
 
 def moment_of(host: Host, query: AsksForTime) -> Snapshot | None:
-    """The whole snapshot that ``at`` or ``snapshot`` means; None where neither is given.
-
-    A time in whole seconds means the end of that second, so that a time read off a page, which
-    shows no fractions, finds what the page showed.
-    """
-    if query.snapshot is not None:
-        if query.at is not None:
-            raise FilterError("snapshot", _("Give at or snapshot, not both."))
-        stored = Snapshot.objects.filter(pk=query.snapshot, host=host).first()
-        if stored is None:
-            raise absent("snapshot", _("This host has no such snapshot."))
-        if stored.outcome != Outcome.OK:
-            raise FilterError("snapshot", _("This probe gave no whole table. Choose another."))
-        return stored
-    if query.at is None:
-        return None
-    stored = queries.snapshot_at(host, end_of_second(query.at))
-    if stored is None:
-        raise absent("at", _("No whole snapshot is kept of that time or before it."))
-    return stored
-
-
-def end_of_second(when: dt.datetime) -> dt.datetime:
-    """A time in whole seconds as the end of that second; a more exact one as it is."""
-    return when if when.microsecond else when.replace(microsecond=999_999)
+    """The whole snapshot that ``at`` or ``snapshot`` means; None where neither is given."""
+    return snapshot_of(host, at=query.at, snapshot=query.snapshot)
 
 
 class AsksForScope(AsksForHosts, AsksForTime, Protocol):

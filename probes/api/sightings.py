@@ -24,6 +24,7 @@ from probes.history.queries.sought import Sought
 from probes.hunt_filters import HuntQuery
 from probes.indicators import MOST_CHARACTERS, Reading
 from probes.payloads import hunts as hunt_payloads
+from probes.payloads.shapes import sightings as shapes
 
 
 class Search(HuntQuery, Listed):
@@ -47,14 +48,20 @@ class PastedList(Body):
     indicators: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
 
 
-@route("GET", Role.VIEWER, query=Search)
+@route("GET", Role.VIEWER, query=Search, data=shapes.SightingSummary | shapes.SightingRows)
 def search(request: HttpRequest, query: Search) -> HttpResponseBase:
     """Every host that ever saw an address, network, port or program, removed ones included."""
     reading = indicators.read(query.indicators) if query.indicators else None
     return _answer(request, query, reading)
 
 
-@route("POST", Role.VIEWER, query=PastedSearch, body=PastedList)
+@route(
+    "POST",
+    Role.VIEWER,
+    query=PastedSearch,
+    body=PastedList,
+    data=shapes.SightingSummary | shapes.SightingRows,
+)
 def search_list(request: HttpRequest, query: PastedSearch, body: PastedList) -> HttpResponseBase:
     """The same for a pasted list of indicators."""
     return _answer(request, query, indicators.read(body.indicators))

@@ -20,6 +20,7 @@ from probes.filters import FilterError, Invalid, moment
 from probes.history.queries import windows as queries
 from probes.models import Silence
 from probes.payloads import alerts as alert_payloads
+from probes.payloads.shapes import alerts as shapes
 from probes.watch import silences, windows
 
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -53,7 +54,7 @@ def visible_silence(request: HttpRequest, pk: int) -> Silence | None:
     return queries.visible(request.user).filter(pk=pk).first()
 
 
-@route("GET", Role.VIEWER, query=SilenceList)
+@route("GET", Role.VIEWER, query=SilenceList, data=shapes.Silences)
 def index(request: HttpRequest, query: SilenceList) -> HttpResponseBase:
     """The maintenance windows that the caller may see, the one that ends last first."""
     hosts_of(request, query, removed=True)
@@ -73,7 +74,7 @@ def index(request: HttpRequest, query: SilenceList) -> HttpResponseBase:
     )
 
 
-@route("POST", Role.OPERATOR, body=NewSilence)
+@route("POST", Role.OPERATOR, body=NewSilence, data=shapes.OneSilence, also=(201,))
 def add(request: HttpRequest, body: NewSilence) -> HttpResponse:
     """Add a maintenance window; it begins now where nothing else is said."""
     silence = windows.create(_read(body), request=request)
@@ -84,13 +85,13 @@ def add(request: HttpRequest, body: NewSilence) -> HttpResponse:
     return response
 
 
-@route("GET", Role.VIEWER, about=visible_silence)
+@route("GET", Role.VIEWER, about=visible_silence, data=shapes.OneSilence)
 def show(request: HttpRequest, silence: Silence) -> HttpResponse:
     """One maintenance window."""
     return envelope.answer({"silence": _shaped(silence)})
 
 
-@route("PATCH", Role.OPERATOR, body=SilenceChange, about=visible_silence)
+@route("PATCH", Role.OPERATOR, body=SilenceChange, about=visible_silence, data=shapes.OneSilence)
 def change(request: HttpRequest, silence: Silence, body: SilenceChange) -> HttpResponse:
     """Change a maintenance window that is not over."""
     changed = windows.change(silence, _read(body), request=request)
@@ -99,7 +100,7 @@ def change(request: HttpRequest, silence: Silence, body: SilenceChange) -> HttpR
     )
 
 
-@route("DELETE", Role.OPERATOR, about=visible_silence)
+@route("DELETE", Role.OPERATOR, about=visible_silence, data=shapes.OneSilence)
 def end(request: HttpRequest, silence: Silence) -> HttpResponse:
     """End a maintenance window now; it stays in the list of those that are over."""
     ended = windows.end(silence, request=request)

@@ -14,18 +14,21 @@ from hosts.models import Host, HostQuerySet
 from netadmin import envelope
 from netadmin.access.models import Role
 from probes import payloads
+from probes.api import versions
 from probes.api.routing import route
-from probes.api.shared import At, Listed, Of, end_of_second, hosts_of, moment_of, readable_host
-from probes.filters import FilterError, Moment, PortNumber, Proto, SocketFilter
+from probes.api.shared import At, Listed, Of, hosts_of, moment_of, readable_host
+from probes.filters import FilterError, Moment, PortNumber, Proto, SocketFilter, orders
 from probes.history import queries
 from probes.history.queries import across
 from probes.history.queries.pages import slice_rows
+from probes.payloads.shapes import sockets as shapes
+from probes.tools.when import end_of_second
 
 
 class ConnectionList(SocketFilter, At, Listed):
     """Which sockets of a host, when, and in which order."""
 
-    sort: Annotated[str, Field(max_length=20)] = ""
+    sort: Annotated[str, Field(max_length=20), orders(queries.SORTS, both_ways=False)] = ""
 
 
 class PortList(SocketFilter, At, Listed):
@@ -42,7 +45,14 @@ class PortLookup(Of, Listed):
     """Of all ports, those with this in their number or in the name of a program."""
 
 
-@route("GET", Role.VIEWER, query=ConnectionList, about=readable_host)
+@route(
+    "GET",
+    Role.VIEWER,
+    query=ConnectionList,
+    about=readable_host,
+    data=shapes.Connections,
+    version=versions.of_host,
+)
 def connections(request: HttpRequest, host: Host, query: ConnectionList) -> HttpResponseBase:
     """The sockets of a host, now or at any time: filtered, sorted, a page at a time."""
     snapshot = moment_of(host, query)
@@ -74,7 +84,14 @@ def connections(request: HttpRequest, host: Host, query: ConnectionList) -> Http
     )
 
 
-@route("GET", Role.VIEWER, query=PortList, about=readable_host)
+@route(
+    "GET",
+    Role.VIEWER,
+    query=PortList,
+    about=readable_host,
+    data=shapes.HostPorts,
+    version=versions.of_host,
+)
 def host_ports(request: HttpRequest, host: Host, query: PortList) -> HttpResponseBase:
     """What listens on a host, now or at any time, and which process holds it."""
     snapshot = moment_of(host, query)
@@ -85,7 +102,7 @@ def host_ports(request: HttpRequest, host: Host, query: PortList) -> HttpRespons
     page = slice_rows(
         rows,
         kind=f"ports:{host.pk}:{query.filters().parameters()}",
-        key=_port_key,
+        key=queries.port_key,
         cursor=query.cursor,
         limit=query.limit,
     )
@@ -100,7 +117,13 @@ def host_ports(request: HttpRequest, host: Host, query: PortList) -> HttpRespons
     )
 
 
-@route("GET", Role.VIEWER, query=PortLookup)
+@route(
+    "GET",
+    Role.VIEWER,
+    query=PortLookup,
+    data=shapes.PortHolders | shapes.Ports,
+    version=versions.of_hosts,
+)
 def ports(request: HttpRequest, query: PortLookup) -> HttpResponseBase:
     """Who holds a port on each host; without ``port`` all ports that are listened on."""
     if query.port is not None and query.q:
@@ -110,14 +133,16 @@ def ports(request: HttpRequest, query: PortLookup) -> HttpResponseBase:
     place = f"{query.proto}:{query.host}:{query.group}:{query.at}"
     if query.port is None:
         return _all_ports(query, hosts, at, place)
-    rows = queries.port_holders(hosts, query.port, query.proto, at=at)
     if query.format == "csv":
+        rows = queries.port_holders(hosts, query.port, query.proto, at=at)
         columns = ("host", *payloads.PORT)
         return payloads.csv(f"port-{query.port}", columns, map(payloads.port, rows))
-    page = slice_rows(
-        rows,
+    page = queries.holders_page(
+        hosts,
+        query.port,
+        query.proto,
+        at=at,
         kind=f"port:{query.port}:{place}",
-        key=_holder_key,
         cursor=query.cursor,
         limit=query.limit,
     )
@@ -157,11 +182,3 @@ def _all_ports(
 
 def _total_key(row: across.PortTotal) -> list[Any]:
     return [row.port, row.protocol]
-
-
-def _port_key(row: queries.PortRow) -> list[Any]:
-    return [row.local_port or 0, row.protocol, row.local_ip, row.pid or 0, row.key]
-
-
-def _holder_key(row: queries.PortRow) -> list[Any]:
-    return [row.host.name if row.host else "", row.host_id, *_port_key(row)]

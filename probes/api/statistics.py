@@ -14,11 +14,22 @@ from hosts.models import HostQuerySet
 from netadmin import csvfile, envelope
 from netadmin.access.models import Role
 from probes import payloads
+from probes.api import versions
 from probes.api.routing import route
 from probes.api.shared import Format, Of, Span, hosts_of
-from probes.filters import FilterError, Invalid, PortNumber, number, packed, state_names
+from probes.filters import (
+    FilterError,
+    Invalid,
+    PortNumber,
+    number,
+    packed,
+    state_names,
+    text_like,
+)
 from probes.history import packing, queries
 from probes.history.queries import series, trends
+from probes.parsers.records import TCP_STATES
+from probes.payloads.shapes import statistics as answers
 
 
 class Timeline(Of, Span):
@@ -32,7 +43,7 @@ class Trend(Of, Span):
     """The largest of what, among which sockets of which hosts, from when to when."""
 
     by: Literal["ip", "port", "program", "port_ip", "scope", "state"]
-    state: Annotated[str, Field(max_length=40)] | None = None
+    state: Annotated[str, Field(max_length=40), text_like(enum=list(TCP_STATES))] | None = None
     """Sockets in this state only."""
     port: PortNumber | None = None
     """Connections to this local port only."""
@@ -42,7 +53,7 @@ class Trend(Of, Span):
     format: Format = "json"
 
 
-@route("GET", Role.VIEWER, query=Timeline)
+@route("GET", Role.VIEWER, query=Timeline, data=answers.Timeline, version=versions.of_body)
 def timeline(request: HttpRequest, query: Timeline) -> HttpResponseBase:
     """Counts of a host, or of several added up, over time, for charts; gaps are null."""
     # A removed host's own chart is part of its history; no count over several has it.
@@ -52,7 +63,7 @@ def timeline(request: HttpRequest, query: Timeline) -> HttpResponseBase:
     return _answer(query, hosts, found, f"timeline-{query.by}")
 
 
-@route("GET", Role.VIEWER, query=Trend)
+@route("GET", Role.VIEWER, query=Trend, data=answers.Timeline, version=versions.of_body)
 def trend(request: HttpRequest, query: Trend) -> HttpResponseBase:
     """The largest remote addresses, ports, programs over time, a line each; gaps are null."""
     if query.port is not None and query.by not in ("ip", "port", "port_ip"):

@@ -8,11 +8,13 @@ from django.http.response import HttpResponseBase
 from netadmin import envelope
 from netadmin.access.models import Role
 from probes import connection_map, payloads
+from probes.api import versions
 from probes.api.routing import route
 from probes.api.shared import Format, Of, hosts_of, visible_hosts
 from probes.connection_map import MapFilter
 from probes.filters import Moment
 from probes.payloads import topology as map_payloads
+from probes.payloads.shapes import topology as shapes
 
 
 class MapQuery(MapFilter, Of):
@@ -23,7 +25,7 @@ class MapQuery(MapFilter, Of):
     format: Format = "json"
 
 
-@route("GET", Role.VIEWER, query=MapQuery)
+@route("GET", Role.VIEWER, query=MapQuery, data=shapes.ConnectionMap, version=versions.of_body)
 def chart(request: HttpRequest, query: MapQuery) -> HttpResponseBase:
     """Who is connected with whom: nodes and edges, now or at any time."""
     at = query.at

@@ -7,12 +7,15 @@ from probes.api import (
     channels,
     cmdb,
     counts,
+    events,
     exposure,
     findings,
     history,
     hunts,
     inventory,
+    live,
     network,
+    openapi,
     parsing,
     peers,
     probing,
@@ -24,12 +27,15 @@ from probes.api import (
     silences,
     sockets,
     statistics,
+    tokens,
     topology,
     watching,
 )
 from probes.api.routing import endpoint
 
 urlpatterns = [
+    endpoint("connections/query", "api-connections-query", live.connections),
+    endpoint("ports/check", "api-ports-check", live.port),
     endpoint("hosts/", "api-hosts", inventory.listing, inventory.add),
     endpoint("hosts/<int:pk>/", "api-host", inventory.show, inventory.change, inventory.remove),
     endpoint("hosts/<int:pk>/probe", "api-host-probe", probing.probe),
@@ -105,6 +111,7 @@ urlpatterns = [
         recovery.remove_command,
     ),
     endpoint("changes", "api-changes", watching.changes),
+    endpoint("events", "api-events", events.events),
     endpoint("hosts/<int:pk>/watch", "api-host-watch", watching.watch),
     endpoint("hosts/<int:pk>/watch/forget", "api-host-watch-forget", watching.forget),
     endpoint("port-policies", "api-port-policies", watching.port_policies, watching.add),
@@ -151,4 +158,8 @@ urlpatterns = [
     endpoint("cmdb/runs", "api-cmdb-runs", cmdb.runs),
     endpoint("cmdb/runs/<int:pk>", "api-cmdb-run", cmdb.run),
     endpoint("cmdb/runs/<int:pk>/decide", "api-cmdb-run-decide", cmdb.decide),
+    endpoint("tokens", "api-tokens", tokens.listing),
+    endpoint("tokens/<int:pk>", "api-token", tokens.show, tokens.revoke),
+    endpoint("openapi.json", "api-openapi", openapi.description),
+    endpoint("docs/", "api-docs", openapi.page),
 ]

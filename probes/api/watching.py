@@ -5,35 +5,40 @@ Place in the data's way: calls ``queries.changes``, ``watch.policies`` and ``wat
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hosts.models import Host, visible_groups
 from netadmin import envelope
 from netadmin.access.models import Role
 from probes import payloads
+from probes.api import versions
 from probes.api.routing import Body, Refusal, route
 from probes.api.shared import (
+    NEWEST,
     Listed,
+    Place,
     absent,
     hosts_of,
     readable_host,
     visible_host,
     visible_hosts,
 )
-from probes.filters import Query
+from probes.filters import FilterError, Query
 from probes.history.queries import changes as queries
 from probes.history.queries.changes import ChangeFilter
 from probes.history.queries.pages import slice_rows
 from probes.models import PortPolicy, PortWatch, WatchedPort
 from probes.payloads import alerts as alert_payloads
 from probes.payloads import watching as watching_payloads
-from probes.watch import forgetting, policies, policy_book, port_watch
+from probes.payloads.shapes import Nothing
+from probes.payloads.shapes import watching as shapes
+from probes.watch import feed, forgetting, policies, policy_book, port_watch
 from probes.watch.port_list import range_of
 
 Lines = Annotated[str, Field(max_length=policy_book.LONGEST_LIST)]
@@ -41,7 +46,18 @@ Switches = dict[str, Annotated[list[str], Field(max_length=10)]]
 
 
 class ChangeList(ChangeFilter, Listed):
-    """Which changes, a page at a time."""
+    """Which changes, a page at a time; or, with ``after``, those behind a place in the feed."""
+
+    after: Place | None = None
+    """A place as ``next_after`` gave it, 0 for the oldest kept, or ``newest``."""
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Self:
+        if self.after is not None:
+            for name in ("cursor", "sort", "format"):
+                if name in self.model_fields_set:
+                    raise FilterError(name, _("after has an order of its own. Leave this out."))
+        return self
 
 
 class Trial(Query):
@@ -79,11 +95,29 @@ def visible_policy(request: HttpRequest, pk: int) -> PortPolicy | None:
     return policy_book.visible(request).filter(pk=pk).first()
 
 
-@route("GET", Role.VIEWER, query=ChangeList)
+@route(
+    "GET",
+    Role.VIEWER,
+    query=ChangeList,
+    data=shapes.Changes | shapes.FollowedChanges,
+    version=versions.of_body,
+)
 def changes(request: HttpRequest, query: ChangeList) -> HttpResponseBase:
-    """What changed on the hosts that the caller may see, newest first."""
+    """What changed on the hosts that the caller may see, newest first; or what came after a place,
+    in the order of the feed."""
     hosts = hosts_of(request, query, removed=True)
     rows = queries.listed(hosts, query)
+    if query.after is not None:
+        after = feed.end() if query.after == NEWEST else int(query.after)
+        followed = feed.following(rows, after=after, limit=query.limit)
+        return envelope.answer(
+            {
+                "changes": [alert_payloads.change(row) for row in followed.rows],
+                "next_after": followed.next_after,
+                "more": followed.more,
+                "missed": followed.missed,
+            }
+        )
     if query.format == "csv":
         shaped = map(alert_payloads.change, rows.iterator(500))
         return payloads.csv("changes", alert_payloads.CHANGE, shaped)
@@ -97,7 +131,7 @@ def changes(request: HttpRequest, query: ChangeList) -> HttpResponseBase:
     )
 
 
-@route("GET", Role.VIEWER, query=Listed, about=readable_host)
+@route("GET", Role.VIEWER, query=Listed, about=readable_host, data=shapes.Watch)
 def watch(request: HttpRequest, host: Host, query: Listed) -> HttpResponseBase:
     """The watched ports of a host, and the policy that applies to it."""
     effective = policies.of_hosts([host.pk])[host.pk]
@@ -128,14 +162,14 @@ def watch(request: HttpRequest, host: Host, query: Listed) -> HttpResponseBase:
     )
 
 
-@route("POST", Role.OPERATOR, body=Forgotten, about=visible_host)
+@route("POST", Role.OPERATOR, body=Forgotten, about=visible_host, data=Nothing)
 def forget(request: HttpRequest, host: Host, body: Forgotten) -> HttpResponse:
     """Forget a port that was taken away on purpose."""
     forgetting.forget(host, body.protocol, body.port, request=request)
     return envelope.answer(message=_("The port is forgotten."))
 
 
-@route("GET", Role.VIEWER, query=Listed)
+@route("GET", Role.VIEWER, query=Listed, data=shapes.Policies)
 def port_policies(request: HttpRequest, query: Listed) -> HttpResponseBase:
     """The policies of ports: the site's, and those of groups and hosts that the caller sees."""
     rows = [watching_payloads.policy(row) for row in policy_book.visible(request).order_by("pk")]
@@ -151,7 +185,14 @@ def port_policies(request: HttpRequest, query: Listed) -> HttpResponseBase:
     return envelope.answer({"policies": page.rows, "total": page.total, "next": page.next})
 
 
-@route("POST", Role.ADMIN, query=Trial, body=NewPolicy)
+@route(
+    "POST",
+    Role.ADMIN,
+    query=Trial,
+    body=NewPolicy,
+    data=shapes.OnePolicy | shapes.PolicyTrial,
+    also=(201,),
+)
 def add(request: HttpRequest, query: Trial, body: NewPolicy) -> HttpResponse:
     """Give a group or host a policy of its own."""
     policy = _new(request, body)
@@ -160,13 +201,20 @@ def add(request: HttpRequest, query: Trial, body: NewPolicy) -> HttpResponse:
     return _saved(request, policy, query, _given(body), status=201)
 
 
-@route("GET", Role.VIEWER, about=visible_policy)
+@route("GET", Role.VIEWER, about=visible_policy, data=shapes.OnePolicy)
 def show(request: HttpRequest, policy: PortPolicy) -> HttpResponse:
     """One policy."""
     return envelope.answer({"policy": watching_payloads.policy(policy)})
 
 
-@route("PATCH", Role.ADMIN, query=Trial, body=PolicyChange, about=visible_policy)
+@route(
+    "PATCH",
+    Role.ADMIN,
+    query=Trial,
+    body=PolicyChange,
+    about=visible_policy,
+    data=shapes.OnePolicy | shapes.PolicyTrial,
+)
 def change(
     request: HttpRequest, policy: PortPolicy, query: Trial, body: PolicyChange
 ) -> HttpResponse:
@@ -174,7 +222,13 @@ def change(
     return _saved(request, policy, query, _given(body), status=200)
 
 
-@route("DELETE", Role.ADMIN, query=Trial, about=visible_policy)
+@route(
+    "DELETE",
+    Role.ADMIN,
+    query=Trial,
+    about=visible_policy,
+    data=Nothing | shapes.PolicyTrial,
+)
 def remove(request: HttpRequest, policy: PortPolicy, query: Trial) -> HttpResponse:
     """Remove the policy of a group or host; what is wider counts from then on."""
     _may(request, policy)

@@ -25,3 +25,13 @@ def standing_site(django_db_setup: None, django_db_blocker: Any) -> Iterator[Sta
 def site(standing_site: Standing[Site], db: None) -> Site:
     """Everything, in the test's transaction."""
     return standing_site.taken()
+
+
+@pytest.fixture
+def streams(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams of events may be open, which the suite allows none elsewhere: answers that nobody
+    reads hold their seats until they are collected, so these are seats of the test's own."""
+    from probes.api import events
+
+    settings.EVENT_STREAMS = 100
+    monkeypatch.setattr(events, "SEATS", events.Seats())

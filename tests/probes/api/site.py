@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from hosts.models import Credential, Host, HostGroup, Source, SyncRun
 from netadmin.access import tokens
-from netadmin.access.models import Role, Scope
+from netadmin.access.models import APIToken, Role, Scope
 from probes.api import routing, urls
 from probes.history import store
 from probes.models import (
@@ -48,6 +48,7 @@ PASSWORD = "the-stored-pass%word"
 GONE_PORT = 4445
 NO_HUNT = 987654320
 MAILING, HIDDEN_MAILING = 987654310, 987654311
+TOKEN, HIDDEN_TOKEN = 987654328, 987654329
 SERVICE, HIDDEN_SERVICE, COMMAND = 987654312, 987654313, 987654314
 POLICY, HIDDEN_POLICY = 987654322, 987654323
 RULE, NO_RULE, OVERRIDE, HIDDEN_OVERRIDE = 987654324, 987654325, 987654326, 987654327
@@ -195,6 +196,8 @@ class Site:
             return reverse(name, args=[NO_SOURCE if hidden else self._sync_run().pk])
         if name.startswith("api-alert") and name != "api-alerts":
             return reverse(name, args=[(self.hidden_alert if hidden else self.alert).pk])
+        if name == "api-token":
+            return reverse(name, args=[self._token(hidden=hidden).pk])
         if name.startswith("api-report-mailing") and name != "api-report-mailings":
             return reverse(name, args=[self._mailing(hidden=hidden).pk])
         if name in ("api-peers", "api-drift-watches"):
@@ -255,6 +258,18 @@ class Site:
         pk = HIDDEN_MAILING if hidden else MAILING
         return ReportSchedule.objects.update_or_create(pk=pk, defaults=fields)[0]
 
+    def _token(self, *, hidden: bool) -> APIToken:
+        """A live token of whoever called last, for whom alone it exists; or of somebody else."""
+        fields = {
+            "name": "script",
+            "user": self.people["without a role" if hidden else self.last],
+            "prefix": f"0000000{int(hidden)}",
+            "digest": f"{int(hidden):064}",
+            "revoked_at": None,
+        }
+        pk = HIDDEN_TOKEN if hidden else TOKEN
+        return APIToken.objects.update_or_create(pk=pk, defaults=fields)[0]
+
     def _gone_port(self) -> None:
         """A port of the host that went down."""
         now = timezone.now()
@@ -292,7 +307,8 @@ class Site:
         """One that waits, whatever an earlier caller decided."""
         fields = {"name": "assets", "kind": "json", "location": "http://127.0.0.1:9/hosts.json"}
         Source.objects.update_or_create(pk=SOURCE, defaults=fields | {"group": self.group})
-        waiting = {"source_id": SOURCE, "state": "waiting", "started_at": at(0)}
+        plan = {"add": [], "change": [], "remove": []}
+        waiting = {"source_id": SOURCE, "state": "waiting", "started_at": at(0), "plan": plan}
         return SyncRun.objects.update_or_create(pk=RUN, defaults=waiting)[0]
 
     def _override(self, *, hidden: bool) -> RuleOverride:

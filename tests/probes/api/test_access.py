@@ -25,6 +25,7 @@ from tests.probes.api.site import (
     RULE,
     SERVICE,
     SILENCE,
+    TOKEN,
     Caller,
     Site,
     error_of,
@@ -51,6 +52,7 @@ def ask(site: Site, caller: Caller, endpoint: Endpoint, operation: Operation) ->
     """A request that is right in all but, perhaps, who sends it."""
     query = {
         "api-ports": "?port=22",
+        "api-ports-check": "?port=22",
         "api-search": "?q=web",
         "api-diff": f"?hosts={site.host.pk},{site.hidden.pk}",
         "api-statistics-trend": "?by=ip",
@@ -113,6 +115,7 @@ def ask(site: Site, caller: Caller, endpoint: Endpoint, operation: Operation) ->
     return caller.call(operation.method, path, body)
 
 
+@pytest.mark.usefixtures("streams")
 @pytest.mark.parametrize(("endpoint", "operation"), CASES)
 def test_a_role_may_what_it_may_and_no_more(
     site: Site, endpoint: Endpoint, operation: Operation
@@ -161,6 +164,7 @@ def test_what_is_outside_ones_groups_is_absent_to_the_letter(
         "silences/<": SILENCE,
         "port-policies/<": POLICY,
         "rules/<": RULE,
+        "tokens/<": TOKEN,
         "rule-overrides/<": OVERRIDE,
     }
     pk = next((pk for part, pk in named.items() if part in endpoint.path), site.host.pk)

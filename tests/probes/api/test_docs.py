@@ -7,21 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from probes import payloads
-from probes.api import cmdb, reports
+from probes.api import reports
 from probes.api.inventory import NewCredential, NewHost
-from probes.api.routing import Endpoint
+from probes.api.routing import Endpoint, Text
 from probes.filters import PROTOCOLS, SocketFilter
 from probes.history.queries import SORTS
-from probes.notify import shown as notices
-from probes.payloads import activity
-from probes.payloads import alerts as alert_payloads
-from probes.payloads import exposure as exposure_payloads
-from probes.payloads import history as history_payloads
-from probes.payloads import hunts as hunt_payloads
-from probes.payloads import statistics as shapes
-from probes.payloads import watching as watching_payloads
-from probes.recovery import shaped as recovery
+from probes.payloads.shapes import schema
 from tests.probes.api.site import ENDPOINTS
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -69,31 +60,27 @@ def test_every_field_of_a_new_host_is_described() -> None:
     assert not [name for name in NewCredential.model_fields if name not in text]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [history_payloads.DIFFERENCE, history_payloads.OVER_TIME, history_payloads.COMPARED,
-     hunt_payloads.SIGHTING, hunt_payloads.SEEN_ROW, hunt_payloads.HUNT,
-     alert_payloads.ALERT, alert_payloads.CHANGE, alert_payloads.SILENCE, activity.ENTRY,
-     notices.CHANNEL, notices.DELIVERY,
-     recovery.SERVICE, recovery.RESTART, recovery.COMMAND,
-     payloads.CONNECTION_HISTORY, payloads.PORT, payloads.SNAPSHOT,
-     payloads.HOST, payloads.ROUTE, payloads.INTERFACE, payloads.PROTOCOL_COUNTER,
-     shapes.IP, shapes.END, shapes.LOCAL_PORT, shapes.PROGRAM, shapes.STATE, shapes.PROTOCOL,
-     shapes.COMMON_PORT, shapes.SCOPE, shapes.SOCKET, shapes.BUSY_INTERFACE,
-     payloads.MEMBERSHIP, reports.MAILING, reports.RUN, cmdb.SOURCE, cmdb.RUN,
-     exposure_payloads.EXPOSURE, exposure_payloads.REACH,
-     watching_payloads.WATCHED, watching_payloads.POLICY],
-)  # fmt: skip
-def test_every_name_of_an_answer_is_shown(names: tuple[str, ...]) -> None:
-    assert not [name for name in names if f'"{name}"' not in TEXT]
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_every_name_of_an_answer_is_shown(endpoint: Endpoint) -> None:
+    missing = set()
+    for operation in endpoint.operations.values():
+        assert operation.data is not None, operation.method
+        if isinstance(operation.data, Text):
+            continue
+        for shape, described in schema(operation.data)["$defs"].items():
+            for name in described.get("properties", {}):
+                if f'"{name}"' not in TEXT and f"`{name}`" not in TEXT:
+                    missing.add(f"{shape}.{name}")
+    assert not missing, sorted(missing)
 
 
 def test_every_error_code_is_listed() -> None:
-    sources = Path(reports.__file__).parent.glob("*.py")
+    api = Path(reports.__file__).parent
+    sources = [*api.glob("*.py"), *api.with_name("tools").glob("*.py")]
     codes = set()
     for source in sources:
         codes |= set(
-            re.findall(r"envelope\.error\(\s*\d+,\s*\"(\w+)\"", source.read_text(encoding="utf-8"))
+            re.findall(r"(?:error|Refused)\(\s*\d+,\s*\"(\w+)\"", source.read_text("utf-8"))
         )
     assert codes >= {"not_found", "disabled", "raw_not_kept", "method_not_allowed"}
     assert not [code for code in codes if f"`{code}`" not in SECTIONS["Errors"]]

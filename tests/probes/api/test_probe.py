@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +15,13 @@ from django.utils import timezone
 
 from hosts.models import Host
 from netadmin.access.models import AuditEntry, Scope
+from netadmin.env import VARIABLES
+from netadmin.supervisor import WEB_OPTIONS
 from probes import bell, schedule
 from probes.history import store
 from probes.models import Schedule, Snapshot
 from probes.observation import Code
+from probes.tools import turns
 from tests.probes.api.site import FIRST, Site, build, error_of
 from tests.probes.history.played import failed, observed
 
@@ -59,6 +64,45 @@ def test_a_wait_that_ends_without_a_snapshot_is_answered_like_no_wait(site: Site
 
     assert response.status_code == 202
     assert response.json()["data"]["probe"]["state"] == "queued"
+
+
+@pytest.mark.parametrize("other", [timezone.now() + dt.timedelta(days=1), None])
+def test_a_snapshot_from_before_the_question_is_no_answer_to_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, other: dt.datetime | None
+) -> None:
+    # Somebody else asks for the same host meanwhile; or the request ends without a probe.
+    def asked_again() -> None:
+        Schedule.objects.filter(pk=site.host.pk).update(requested_at=other)
+
+    monkeypatch.setattr(bell, "ring", asked_again)
+    response = site.session("operator").call("POST", f"{site.path('api-host-probe')}?wait=1")
+
+    assert response.status_code == 202
+
+
+def test_only_some_requests_wait_at_a_time(site: Site, rings: list[bool]) -> None:
+    otto = site.session("operator")
+    path = site.path("api-host-probe")
+    with ExitStack() as taken:
+        for user_id in range(turns.MOST_AT_ONCE):
+            taken.enter_context(turns.turn(-user_id))
+        refused = otto.call("POST", f"{path}?wait=60")
+        assert error_of(refused, 503)["code"] == "busy"
+        assert refused.headers["Retry-After"]
+        # Nothing was asked for; and who waits for nothing needs no turn.
+        assert rings == []
+        assert Schedule.objects.get(pk=site.host.pk).requested_at is None
+        assert otto.call("POST", path).status_code == 202
+
+    assert otto.call("POST", f"{path}?wait=1").status_code == 202
+
+
+def test_those_who_wait_leave_threads_for_pages() -> None:
+    threads = int(WEB_OPTIONS[WEB_OPTIONS.index("--threads") + 1])
+    (streams,) = (each.default for each in VARIABLES if each.name == "EVENT_STREAMS")
+    left = threads - turns.MOST_AT_ONCE - streams
+
+    assert left >= threads // 4
 
 
 def test_a_disabled_host_is_not_probed(site: Site, rings: list[bool]) -> None:

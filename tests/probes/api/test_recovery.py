@@ -98,6 +98,7 @@ def test_lists_are_paged_and_their_csv_has_every_row(site: Site) -> None:
         Restart.objects.create(
             service=service, host=service.host, state="failed", planned_at=timezone.now(),
             ended_at=timezone.now(), output=f"=cmd {n}",
+            affected={"connections": 0, "ips": [], "programs": [], "up": False},
         )  # fmt: skip
         Service.objects.create(name=f"s{n}", host=site.hidden, port=100 + n)
     caller = site.session("viewer")
