@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import path
 
 from probes import health
+from probes.mcp_tools import http
+from probes.metrics import scraping
 from probes.views import (
     activity,
     alerts,
@@ -136,6 +138,8 @@ urlpatterns = [
     path("hosts/<int:pk>/progress/", probing.probe_progress, name="probe_progress"),
     path("snapshots/<int:pk>/", snapshots.snapshot, name="snapshot"),
     path("snapshots/<int:pk>/raw/", snapshots.raw, name="snapshot_raw"),
+    path("mcp", http.endpoint, name="mcp"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", scraping.metrics, name="metrics"),
 ]
