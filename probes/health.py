@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -17,8 +18,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 from kombu import Connection
+from kombu.exceptions import ChannelError
 
 from netadmin.access.permissions import public
+from netadmin.celery import app
 from probes.models import Heartbeat
 
 LATE_AFTER_S = 45
@@ -33,9 +36,10 @@ class SchedulerState:
     late: bool
 
 
-def beat(node: str) -> None:
-    """Write the heartbeat row of a worker node."""
-    Heartbeat.objects.update_or_create(node=node[:200], defaults={"at": timezone.now()})
+def beat(node: str, *, connections: int = 0) -> None:
+    """Write the heartbeat row of a worker node, which keeps so many SSH connections open."""
+    now = {"at": timezone.now(), "connections": connections}
+    Heartbeat.objects.update_or_create(node=node[:200], defaults=now)
 
 
 def scheduler_state() -> SchedulerState:
@@ -56,23 +60,54 @@ def live_nodes() -> int:
     return max(1, Heartbeat.objects.filter(at__gt=since).count())
 
 
+def queued() -> int | None:
+    """Messages in the broker's queue that no worker took yet; None where no broker answers."""
+    try:
+        with Connection(
+            settings.CELERY_BROKER_URL, connect_timeout=2, transport_options={"socket_timeout": 2}
+        ) as broker:
+            broker.ensure_connection(max_retries=1, timeout=2)
+            try:
+                channel: Any = broker.default_channel
+                told = channel.queue_declare(app.conf.task_default_queue, passive=True)
+            except ChannelError:
+                return 0  # an empty queue is no key in Redis
+            return int(told.message_count)
+    except Exception:
+        # Every transport raises its own family of errors; the answer is the same for all.
+        return None
+
+
 @public
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """This process answers."""
-    return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
 @public
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 where database, migrations, broker and scheduler are well, else 503; says which."""
-    checks = {"database": _database(), "broker": _broker()}
+    """200 where database, migrations, broker and scheduler are well, else 503; says which.
+
+    ``heartbeat_age_s`` is null where no heartbeat ever came, or nobody can say.
+    """
+    checks = {"database": _database(), "broker": "ok" if queued() is not None else "unreachable"}
+    age_s = None
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()
-        checks["scheduler"] = _scheduler() if checks["migrations"] == "ok" else "unknown"
+        checks["scheduler"] = "unknown"
+        if checks["migrations"] == "ok":
+            checks["scheduler"], age_s = _scheduler()
     ready = all(state == "ok" for state in checks.values())
-    response = JsonResponse({"ready": ready, "checks": checks}, status=200 if ready else 503)
+    said = {
+        "ready": ready,
+        "checks": checks,
+        "heartbeat_age_s": age_s,
+        "late_after_s": LATE_AFTER_S,
+    }
+    response = JsonResponse(said, status=200 if ready else 503)
+    response["Cache-Control"] = "no-store"
     # Asked again and again while something is away: the answer says it, the log need not.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
@@ -93,21 +128,10 @@ def _migrations() -> str:
     return "unapplied" if plan else "ok"
 
 
-def _broker() -> str:
-    try:
-        with Connection(
-            settings.CELERY_BROKER_URL, connect_timeout=2, transport_options={"socket_timeout": 2}
-        ) as broker:
-            broker.ensure_connection(max_retries=1, timeout=2)
-    except Exception:
-        # Every transport raises its own family of errors; the answer is the same for all.
-        return "unreachable"
-    return "ok"
-
-
-def _scheduler() -> str:
+def _scheduler() -> tuple[str, float | None]:
+    """In a word, and the age of the newest heartbeat in seconds."""
     state = scheduler_state()
     if state.at is None:
-        return "never ran"
-    age_s = int(time.time() - state.at.timestamp())
-    return f"late: last heartbeat {age_s} s ago" if state.late else "ok"
+        return "never ran", None
+    age_s = round(max(0.0, time.time() - state.at.timestamp()), 1)
+    return (f"late: last heartbeat {int(age_s)} s ago" if state.late else "ok"), age_s

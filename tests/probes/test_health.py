@@ -102,3 +102,21 @@ def test_a_dispatch_leases_due_hosts_and_sends_ids_only(monkeypatch: pytest.Monk
         ([dead.pk], "failing"),
     ]
     assert tasks.dispatch() == 0
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_machine_reads_how_old_the_newest_heartbeat_is(client: Client) -> None:
+    assert client.get("/readyz").json()["heartbeat_age_s"] is None
+
+    health.beat("worker@test")
+    Heartbeat.objects.update(at=timezone.now() - dt.timedelta(seconds=100))
+
+    said = client.get("/readyz").json()
+    assert 100 <= said["heartbeat_age_s"] < 3600
+    assert said["late_after_s"] == health.LATE_AFTER_S
+    assert said["ready"] is False
+
+
+def test_health_is_asked_anew_each_time(client: Client) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert client.get(path).headers["Cache-Control"] == "no-store"
