@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,13 @@ TEST_FILES = ("requirements.txt", "requirements-test.txt")
 FILTERS = frozenset({"parse"})
 """Commands that turn standard input into standard output and touch no site: nothing else may be
 printed there, and no secret need be set."""
+
+QUESTIONS = frozenset({"connections", "diff", "hunt", "ports", "probe", "top"})
+"""Commands of operators and their scripts (docs/commands.md): nothing but the answer goes to
+standard output, 1 is an answer, and they start without what only pages and workers need."""
+
+TROUBLE = 2
+"""Exit status of a question that has no answer."""
 
 WITHOUT_SITE = FILTERS | {"makemessages", "compilemessages"}
 """Commands that read no data and no secret of a site."""
@@ -65,14 +73,15 @@ def main(argv: Sequence[str]) -> int:
         supervisor.parse(argv[2:])
     try:
         if _owns_environment() or not _django_importable():
-            with _standard_output_free() if command in FILTERS else contextlib.nullcontext():
+            answers = command in FILTERS | QUESTIONS | {"mcp"}
+            with _standard_output_free() if answers else contextlib.nullcontext():
                 python = ensure(TEST_FILES if command == "test" else RUN_FILES)
             if not _owns_environment():
                 sys.stdout.flush()
                 os.execv(python, [str(python), str(BASE_DIR / "manage.py"), *argv[1:]])
         return _dispatch(command, argv)
     except (BootstrapError, DataDirError) as error:
-        return fail(str(error))
+        return _failed(command, error)
     except KeyboardInterrupt:
         return fail("Stopped.") + 129
 
@@ -99,9 +108,17 @@ def _dispatch(command: str, argv: Sequence[str]) -> int:
 
         # A missing or wrong setting is the operator's to mend: its one line says how.
         if isinstance(error, ImproperlyConfigured):
-            return fail(str(error))
+            return _failed(command, error)
+        if command in QUESTIONS:  # what nobody foresaw must not look like the answer 1
+            traceback.print_exception(error)
+            return TROUBLE
         raise
     return 0
+
+
+def _failed(command: str, error: Exception) -> int:
+    status = fail(str(error))
+    return TROUBLE if command in QUESTIONS else status
 
 
 def _pretend_secrets() -> None:

@@ -11,14 +11,13 @@ A table has two forms. Its records are whole: every field, by the names of the J
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from probes.parsed_columns import SHAPES, Column, Record
-from probes.parsers.lines import visible
+from probes.parsers.lines import printed_width, visible
 from probes.parsers.records import Parsed
 
 MAX_CELL_CHARS: Final = 100
@@ -152,16 +151,16 @@ def aligned(parsed: Parsed, names: list[str]) -> Iterator[str]:
 def _columns(shown: Sheet) -> Iterator[str]:
     labels = [column.label for column in shown.columns]
     cells = [[_short(visible(cell)) for cell in row] for row in shown.rows]
-    widths = [_width(label) for label in labels]
+    widths = [printed_width(label) for label in labels]
     for row in cells:
         for place, cell in enumerate(row):
-            if (width := _width(cell)) > widths[place]:
+            if (width := printed_width(cell)) > widths[place]:
                 widths[place] = width
     for row in (labels, *cells):
         padded = (
-            " " * (width - _width(cell)) + cell
+            " " * (width - printed_width(cell)) + cell
             if column.number
-            else cell + " " * (width - _width(cell))
+            else cell + " " * (width - printed_width(cell))
             for cell, width, column in zip(row, widths, shown.columns, strict=True)
         )
         yield "  ".join(padded).rstrip() + "\n"
@@ -169,16 +168,6 @@ def _columns(shown: Sheet) -> Iterator[str]:
 
 def _short(text: str) -> str:
     return text if len(text) <= MAX_CELL_CHARS else f"{text[: MAX_CELL_CHARS - 1]}…"
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal that ``text`` takes."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
 
 
 def _json(value: Any) -> str:

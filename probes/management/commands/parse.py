@@ -12,16 +12,16 @@ import argparse
 import os
 import stat
 import sys
-from collections.abc import Iterable
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
 
 from netadmin import csvfile
 from probes import brought, parsed_tables, parsers
+from probes.console import Console
 from probes.parsers.records import Parsed, ParseError
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -88,13 +88,14 @@ class Command(BaseCommand):
         except ParseError as error:
             raise CommandError(f"Not understood: {error}.", returncode=NOTHING) from None
         names = self._tables(parsed, options["table"], options["form"])
+        shown = Console(cast("Any", self.stdout), cast("Any", self.stderr))
         if options["form"] == "json":
-            self._print(chain(parsed_tables.json_pieces(parsed), "\n"))
+            shown.put(chain(parsed_tables.json_pieces(parsed), "\n"))
         elif options["form"] == "csv":
             header = parsed_tables.header(names[0])
-            self._print(csvfile.lines(header, parsed_tables.csv_rows(parsed, names[0])))
+            shown.put(csvfile.lines(header, parsed_tables.csv_rows(parsed, names[0])))
         else:
-            self._print(parsed_tables.aligned(parsed, names))
+            shown.put(parsed_tables.aligned(parsed, names))
         if parsed.rejected:
             first = parsed.rejected[0]
             raise CommandError(
@@ -137,19 +138,6 @@ class Command(BaseCommand):
                 f"The text has no table {wanted}. It has: {', '.join(there)}.", returncode=NOTHING
             )
         return [wanted]
-
-    def _print(self, pieces: Iterable[str]) -> None:
-        """Write to standard output; whoever reads it may stop when it has enough."""
-        if self.stdout._out is sys.stdout and hasattr(sys.stdout, "reconfigure"):
-            # A name in a script that the terminal's encoding lacks is no reason to fail.
-            sys.stdout.reconfigure(errors="backslashreplace", newline="")
-        try:
-            for piece in pieces:
-                self.stdout.write(piece, ending="")
-            self.stdout.flush()
-        except BrokenPipeError:
-            # What Python would write at its end goes nowhere, so that it does not complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _too_large(name: str) -> CommandError:
