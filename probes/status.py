@@ -112,8 +112,7 @@ def of(
         since = schedule.failing_since if schedule is not None else latest.taken_at
         return _explained(Level.BAD, latest.code, since=since, detail=latest.detail)
     assert latest_whole is not None  # an ok snapshot is a whole one
-    stale_after_s = max(host.effective_interval_s * STALE_AFTER_INTERVALS, MIN_STALE_S)
-    if now - latest.taken_at > dt.timedelta(seconds=stale_after_s):
+    if now - latest.taken_at > stale_after(host):
         return Status(
             Level.WARN, code="stale", title=STALE[0], hint=STALE[1], since=latest.taken_at
         )
@@ -122,6 +121,11 @@ def of(
     if latest.rejected:
         return Status(Level.WARN, code="rejected", title=REJECTED[0], hint=REJECTED[1])
     return Status(Level.OK)
+
+
+def stale_after(host: Host) -> dt.timedelta:
+    """How old the newest whole snapshot may be and still say how the host is now."""
+    return dt.timedelta(seconds=max(host.effective_interval_s * STALE_AFTER_INTERVALS, MIN_STALE_S))
 
 
 def _explained(

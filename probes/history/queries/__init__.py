@@ -20,7 +20,7 @@ from probes.history.queries.fleet import (
 from probes.history.queries.network import Reading
 from probes.history.queries.network_rows import CounterRow, InterfaceRow
 from probes.history.queries.pages import Page
-from probes.history.queries.ports import PortRow, port_holders, ports
+from probes.history.queries.ports import PortRow, holders_page, port_holders, port_key, ports
 from probes.history.queries.scopes import SCOPES
 from probes.history.queries.series import BYS, MOST_POINTS, Series, timeline
 from probes.history.queries.sockets import (
@@ -55,10 +55,12 @@ __all__ = [
     "TrafficBy",
     "all_snapshots",
     "connections",
+    "holders_page",
     "host_row",
     "iter_connections",
     "overview",
     "port_holders",
+    "port_key",
     "ports",
     "snapshot_at",
     "snapshots",

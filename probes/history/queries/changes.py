@@ -24,6 +24,8 @@ from probes.filters import (
     Moment,
     Ports,
     Query,
+    one_or_more,
+    orders,
     port_ranges,
 )
 from probes.history.queries.pages import Page, open_cursor, seal
@@ -56,7 +58,7 @@ class ChangeFilter(Query):
     host: Identifier | None = None
     group: Annotated[str, Field(max_length=100)] | None = None
     """Name of a host group."""
-    kind: Annotated[str, AfterValidator(_kinds)] | None = None
+    kind: Annotated[str, AfterValidator(_kinds), one_or_more(KINDS)] | None = None
     """One or more kinds, comma separated."""
     protocol: Literal["tcp", "udp", "sctp", "dccp"] | None = None
     port: Ports | None = None
@@ -66,7 +68,7 @@ class ChangeFilter(Query):
     range: Literal["system", "registered", "ephemeral"] | None = None
     since: Moment | None = None
     until: Moment | None = None
-    sort: str | None = None
+    sort: Annotated[str, orders(SORTS, both_ways=False)] | None = None
 
 
 def listed(hosts: QuerySet[Host], wanted: ChangeFilter) -> QuerySet[Change]:

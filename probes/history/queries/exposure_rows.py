@@ -17,7 +17,7 @@ from hosts.models import Host
 from probes import filters as asked
 from probes.analysis import exposure as rules
 from probes.analysis.exposure import Bound, Families
-from probes.filters import Invalid, Moment, Ports, Proto, Query
+from probes.filters import Invalid, Moment, Ports, Proto, Query, one_or_more
 from probes.history.queries.sql import Scope
 from probes.models import Reach
 
@@ -34,7 +34,7 @@ class ExposureFilter(Query):
 
     proto: Proto | None = None
     port: Ports | None = None
-    bound: Annotated[str, AfterValidator(_bounds)] | None = None
+    bound: Annotated[str, AfterValidator(_bounds), one_or_more(Bound)] | None = None
     """One or more of analysis.exposure.Bound, comma separated."""
     program: Annotated[str, Field(max_length=200)] | None = None
     """Part of the program's name, whatever its case."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,14 +54,12 @@ class HostRow:
 def overview(hosts: QuerySet[Host], *, bars: int = BARS) -> list[HostRow]:
     """All of ``hosts`` with status, newest snapshots and bars; worst first, then by name.
 
-    ``host.groups.all()`` is loaded. Three queries, two without ``bars``, for any number of hosts.
+    ``host.groups.all()`` is loaded. Three queries, two without ``bars``, for any number of hosts;
+    one more where a newest probe is not whole.
     """
     now = timezone.now()
-    loaded = list(
-        hosts.select_related(
-            "schedule", "schedule__latest", "schedule__latest_whole"
-        ).prefetch_related("groups")
-    )
+    loaded = list(hosts.select_related("schedule", "schedule__latest").prefetch_related("groups"))
+    _set_latest_whole(loaded, hosts.db)
     shown = _bars(Scope(hosts.db, tuple(host.pk for host in loaded)), bars) if bars else {}
     rows = [_host_row(host, shown.get(host.pk, []), now) for host in loaded]
     return sorted(rows, key=lambda row: (row.status.level, row.host.name.casefold(), row.host.pk))
@@ -97,6 +96,17 @@ def all_snapshots(host: Host, *, outcome: str | None = None) -> QuerySet[Snapsho
     """What :func:`snapshots` pages through."""
     found = Snapshot.objects.using(host._state.db).filter(host_id=host.pk).order_by("-taken_at")
     return found.filter(outcome=outcome) if outcome else found
+
+
+def _set_latest_whole(hosts: Sequence[Host], using: str) -> None:
+    """Give the schedules their newest whole probe. Of most it is the newest, which is there."""
+    schedules = [host.schedule for host in hosts if getattr(host, "schedule", None) is not None]
+    others = {row.latest_whole_id for row in schedules} - {row.latest_id for row in schedules}
+    others.discard(None)
+    older = Snapshot.objects.using(using).in_bulk(others) if others else {}
+    for row in schedules:
+        same = row.latest_whole_id == row.latest_id
+        row.latest_whole = row.latest if same else older.get(row.latest_whole_id)
 
 
 def _host_row(host: Host, bars: list[Bar], now: dt.datetime) -> HostRow:

@@ -39,8 +39,11 @@ class Page(Generic[Row]):
 
 
 def seal(kind: str, *values: Any) -> str:
-    """A cursor of a list of ``kind`` (which list, of what, in which order)."""
-    return signing.dumps([kind, *values], salt=_SALT)
+    """A cursor of a list of ``kind`` (which list, of what, in which order).
+
+    The same place has the same cursor at any time, so that an answer that did not change reads the
+    same."""
+    return signing.Signer(salt=_SALT).sign_object([kind, *values])
 
 
 def open_cursor(kind: str, cursor: str, *, parts: int) -> list[Any]:
@@ -49,7 +52,7 @@ def open_cursor(kind: str, cursor: str, *, parts: int) -> list[Any]:
     Raises FilterError("cursor") for anything else.
     """
     try:
-        found = signing.loads(cursor, salt=_SALT)
+        found = signing.Signer(salt=_SALT).unsign_object(cursor)
     except (signing.BadSignature, ValueError):
         raise bad_cursor() from None
     if not isinstance(found, list) or len(found) != parts + 1 or found[0] != kind:

@@ -7,7 +7,7 @@ is a socket in LISTEN, or one of UDP or raw that takes from anyone.
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from probes import filters as asked
 from probes.filters import IPV4, NOTHING_FILTERED, SocketFilter
 from probes.history import packing
 from probes.history.queries import moments, scopes, sql
+from probes.history.queries.pages import Page, open_cursor, slice_rows
 from probes.history.queries.sql import Scope, Statement
 from probes.models import Direction, Snapshot
 from probes.parsers.records import Flag
@@ -93,17 +94,77 @@ def port_holders(
     """Who holds ``port`` on each of ``hosts``, by host name. ``proto`` as in SocketFilter.
 
     Each host is as its newest whole snapshot left it, however old: of now, or by ``at`` (aware).
-    Three queries, four with ``at``.
+    Of the hosts only the names are loaded. Three queries, and one more with ``at``.
     """
-    by_id = {host.pk: host for host in hosts}
+    by_id = {host.pk: host for host in hosts.only("pk", "name")}
     if not by_id:
         return []
     ids = tuple(by_id)
     then = None if at is None else moments.moments(hosts.db, ids, at)
-    wanted = SocketFilter(local_port=str(port), proto=proto)
-    found = _listeners(Scope(hosts.db, ids, moments=then), wanted)
-    named = [replace(row, host=by_id[row.host_id]) for row in found]
-    return sorted(named, key=lambda row: by_id[row.host_id].name)
+    found = _listeners(Scope(hosts.db, ids, moments=then), _on(port, proto))
+    return sorted((replace(row, host=by_id[row.host_id]) for row in found), key=_holder_key)
+
+
+def holders_page(
+    hosts: QuerySet[Host],
+    port: int,
+    proto: str | None = None,
+    *,
+    at: dt.datetime | None = None,
+    kind: str,
+    cursor: str | None,
+    limit: int,
+) -> Page[PortRow]:
+    """A page of :func:`port_holders`, in its order. Raises FilterError("cursor").
+
+    A thousand hosts may hold the port: they are counted by the database, and the rows of those on
+    the page alone are read. Five queries, and two more with ``at``.
+    """
+    names = dict(hosts.order_by().values_list("pk", "name"))
+    (after,) = (None,) if cursor is None else open_cursor(kind, cursor, parts=1)
+    held = _held(hosts, tuple(names), _on(port, proto), at)
+    waiting = deque(sorted((names[pk], pk) for pk in held))
+    while after is not None and waiting and list(waiting[0]) < after[:2]:
+        waiting.popleft()
+    rows: list[PortRow] = []
+    # Once, but for the rows before the cursor, and those that went since they were counted.
+    while waiting and len(rows) <= limit:
+        chosen: list[int] = []
+        expected = len(rows)
+        while waiting and expected <= limit:
+            chosen.append(waiting.popleft()[1])
+            expected += held[chosen[-1]]
+        found = port_holders(hosts.filter(pk__in=chosen), port, proto, at=at)
+        rows += [row for row in found if after is None or _holder_key(row) > after]
+    page = slice_rows(rows, kind=kind, key=_holder_key, cursor=None, limit=limit)
+    return replace(page, total=sum(held.values()))
+
+
+def _on(port: int, proto: str | None) -> SocketFilter:
+    return SocketFilter(local_port=str(port), proto=proto)
+
+
+def _held(
+    hosts: QuerySet[Host], ids: tuple[int, ...], wanted: SocketFilter, at: dt.datetime | None
+) -> dict[int, int]:
+    """How many listeners there are on each host that has some."""
+    if not ids:
+        return {}
+    then = None if at is None else moments.moments(hosts.db, ids, at)
+    scope = Scope(hosts.db, ids, moments=then)
+    listing = sql.sockets(scope, ("host_id",), wanted, condition=_LISTENING)
+    counting = f"SELECT host_id, COUNT(*) FROM ({listing.sql}) AS s GROUP BY host_id"
+    return dict(sql.fetch(scope, Statement(counting, listing.params)))
+
+
+def _holder_key(row: PortRow) -> list[Any]:
+    """JSON, so that a cursor can hold it."""
+    return [row.host.name if row.host else "", row.host_id, *port_key(row)]
+
+
+def port_key(row: PortRow) -> list[Any]:
+    """Where a listener stands among those of its host: JSON, unique."""
+    return [row.local_port or 0, row.protocol, row.local_ip, row.pid or 0, row.key]
 
 
 def listeners(scope: Scope, filters: SocketFilter = NOTHING_FILTERED) -> list[PortRow]:
@@ -115,11 +176,7 @@ def _listeners(scope: Scope, filters: SocketFilter) -> list[PortRow]:
     listing = sql.sockets(scope, _COLUMNS, filters, condition=_LISTENING)
     found = [dict(zip(_COLUMNS, values, strict=True)) for values in sql.fetch(scope, listing)]
     arrived = _arrived(scope, {row["local_port"] for row in found if row["local_port"]})
-    rows = [_port_row(row, arrived) for row in found]
-    return sorted(
-        rows,
-        key=lambda row: (row.local_port or 0, row.protocol, row.local_ip, row.pid or 0, row.key),
-    )
+    return sorted((_port_row(row, arrived) for row in found), key=port_key)
 
 
 _Arrived = dict[tuple[int, str, int], dict[tuple[bytes, int], int]]

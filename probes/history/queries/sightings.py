@@ -94,9 +94,10 @@ def summary(hosts: QuerySet[Host], sought: Sought, *, most: int = COUNTED) -> Su
 
     All is counted where that is at most ``most`` intervals. Else each address, network, port and
     name of a program gets an equal share of it, once of what is open and once of the newest that
-    is closed. Two queries, three where there is too much; two more where programs are sought.
+    is closed. Three queries, one more where there is too much, one where hosts were removed, and
+    two where programs are sought.
     """
-    fleet = fleet_of(hosts, sought)
+    fleet = fleet_of(hosts, sought, with_hosts=False)
     if fleet is None or not sought.indicators:
         return Summary([], (), False)
     found = looking.things(fleet.scope, sought.indicators)
@@ -112,9 +113,11 @@ def summary(hosts: QuerySet[Host], sought: Sought, *, most: int = COUNTED) -> Su
     for number, host_id, *rest in groups:
         for indicator in found.owners[number]:
             sums.setdefault((indicator, host_id), _Sum()).add(rest)
+    seen_on = hosts.in_bulk({host_id for _indicator, host_id in sums})
     sightings = [
-        total.sighting(indicator, fleet.hosts[host_id], fleet.gone.get(host_id))
+        total.sighting(indicator, seen_on[host_id], fleet.gone.get(host_id))
         for (indicator, host_id), total in sums.items()
+        if host_id in seen_on
     ]
     return Summary(_in_order(sightings), tuple(capped), found.more_names)
 
@@ -236,21 +239,33 @@ class Fleet:
         return SeenRow(fits, self.hosts[socket.host_id], socket)
 
 
-def fleet_of(hosts: QuerySet[Host], sought: Sought) -> Fleet | None:
-    """Whose history is asked for; None where no host is left. One query."""
+def fleet_of(hosts: QuerySet[Host], sought: Sought, *, with_hosts: bool = True) -> Fleet | None:
+    """Whose history is asked for; None where no host is left. One query.
+
+    Without ``with_hosts`` the hosts themselves are left out: of a thousand, a few are found. One
+    query more then where some are removed.
+    """
     newest = F("schedule__latest_whole__taken_at")
-    listed = {host.pk: host for host in hosts.order_by().annotate(newest_whole=newest)}
-    if not listed:
+    loaded: dict[int, Host] = {}
+    if with_hosts:
+        annotated = {host.pk: host for host in hosts.order_by().annotate(newest_whole=newest)}
+        ids = tuple(annotated)
+        known = [(pk, host.removed_at, host.newest_whole) for pk, host in annotated.items()]
+        loaded.update(annotated)
+    else:
+        removed = dict(hosts.order_by().values_list("pk", "removed_at"))
+        ids = tuple(removed)
+        known = []
+        if any(removed.values()):
+            of = hosts.order_by().filter(removed_at__isnull=False)
+            known = list(of.values_list("pk", "removed_at", newest))
+    if not ids:
         return None
-    gone = {
-        pk: host.newest_whole or host.removed_at
-        for pk, host in listed.items()
-        if host.removed_at is not None
-    }
+    gone = {pk: whole_at or removed_at for pk, removed_at, whole_at in known if removed_at}
     since = sought.since
-    still = tuple(pk for pk in listed if pk not in gone or since is None or gone[pk] >= since)
+    still = tuple(pk for pk in ids if pk not in gone or since is None or gone[pk] >= since)
     using = hosts.db
-    return Fleet(Scope(using, tuple(listed)), Scope(using, still), listed, gone)
+    return Fleet(Scope(using, ids), Scope(using, still), loaded, gone)
 
 
 # --- sums -----------------------------------------------------------------------------------------

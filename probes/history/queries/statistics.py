@@ -17,6 +17,7 @@ from __future__ import annotations
 from probes.history.queries.statistics_addresses import (
     END_SORTS,
     IP_SORTS,
+    counted_remote_ips,
     ip_on_port,
     remote_ends,
     remote_ips,
@@ -72,6 +73,7 @@ __all__ = [
     "StateCount",
     "check_sort",
     "common_ports",
+    "counted_remote_ips",
     "every_listed",
     "ip_on_port",
     "listed",

@@ -54,6 +54,8 @@ class Details:
 
     total: int = 0
     """With ``top`` alone."""
+    listed: int = 0
+    """With ``top`` alone: how many keys there are before the largest were taken."""
     by_state: dict[str, int] = field(default_factory=dict)
     """Most first."""
     local_ports: list[tuple[int, int]] = field(default_factory=list)
@@ -79,9 +81,9 @@ def details(
     expression by column); empty ones where there are none. "states" are of all, "connected states"
     of connections. One query.
 
-    With ``top``, a SELECT of one key and its ``total`` from ``a`` (which are the sockets that meet
-    ``condition``), ``these`` may name it as ``top``; the totals are in the answer. It is of a scope
-    in the past only.
+    With ``top``, a SELECT of one key, its ``total`` and ``listed`` from ``a`` (which are the
+    sockets that meet ``condition``), ``these`` may name it as ``top``; both are in the answer. It
+    is of a scope in the past only.
     """
     columns = list(dict.fromkeys(
         (*keys, "direction", "remote_ip", "local_port", "state", "host_id", "copies")
@@ -122,7 +124,10 @@ def details(
     }
     chosen_parts = [text for name, text in texts.items() if name in parts]
     if top is not None:
-        chosen_parts.append(f"SELECT 'total', {', '.join(keys)}, 0, total FROM top")
+        chosen_parts += [
+            f"SELECT '{name}', {', '.join(keys)}, 0, {name} FROM top"
+            for name in ("total", "listed")
+        ]
     statement = Statement(
         f"WITH {every.sql}s AS MATERIALIZED (SELECT direction, remote_ip, local_port, state,"
         f" host_id, copies, connected, {named} FROM ({chosen.sql}) AS m) "

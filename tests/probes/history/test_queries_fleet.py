@@ -92,9 +92,12 @@ def test_the_overview_asks_as_often_for_many_hosts_as_for_one(host: Host, using:
         one = made(using, f"host{number}")
         one.groups.add(group)
         store.save(one, observed(0, table(LISTENER)), using=using)
-        store.save(one, failed(1), using=using)
 
     assert ask() == few == 3
+    # What is not the newest probe as well is asked for by itself.
+    for one in hosts(using).exclude(pk=host.pk):
+        store.save(one, failed(1), using=using)
+    assert ask() == 4
 
 
 @both_databases

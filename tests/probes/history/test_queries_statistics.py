@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections import Counter
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from hosts.models import Host
 from probes import filters
-from probes.filters import SocketFilter
+from probes.filters import FilterError, SocketFilter
 from probes.history import queries, store
 from probes.history.queries import moments, statistics
 from probes.history.queries.sql import Scope
@@ -133,6 +134,65 @@ def test_a_port_is_looked_up_on_every_host_given(host: Host, using: str) -> None
     assert queries.port_holders(given, 8080, "udp") == []
     assert len(queries.port_holders(given, 68, "udp")) == 2
     assert queries.port_holders(given.none(), 8080) == []
+    with CaptureQueriesContext(connections[using]) as captured:
+        page = queries.holders_page(given, 8080, kind="x", cursor=None, limit=3)
+    assert (list(page.rows), page.total) == (rows[:3], 4)
+    assert len(captured) == 5
+
+
+@both_databases
+def test_the_holders_of_a_port_are_paged_and_only_the_hosts_of_the_page_read(using: str) -> None:
+    given = all_hosts(using)
+    for name in ("e", "d", "c", "b", "a"):
+        store.save(
+            Host.objects.using(using).create(name=name, address="192.0.2.2"),
+            observed(0, BUSY),
+            using=using,
+        )
+    # A removed host may have the name of one that is watched.
+    store.save(
+        Host.objects.using(using).create(name="c", address="192.0.2.3", removed_at=at(0)),
+        observed(0, BUSY),
+        using=using,
+    )
+    expected = queries.port_holders(given, 8080)
+
+    for limit in (1, 2, 3, 5, 12, 100):
+        found: list[queries.PortRow] = []
+        cursor: str | None = None
+        for _page in range(20):
+            page = queries.holders_page(given, 8080, kind="x", cursor=cursor, limit=limit)
+            assert len(page.rows) <= limit
+            assert page.total == len(expected) == 12
+            found += page.rows
+            cursor = page.next
+            if cursor is None:
+                break
+        assert found == expected
+    then = queries.holders_page(given, 8080, at=at(1), kind="x", cursor=None, limit=5)
+    assert list(then.rows) == queries.port_holders(given, 8080, at=at(1))[:5]
+    assert queries.holders_page(given.none(), 8080, kind="x", cursor=None, limit=5).total == 0
+    with pytest.raises(FilterError):
+        queries.holders_page(given, 8080, kind="x", cursor="y", limit=5)
+
+
+@both_databases
+def test_a_page_goes_on_over_holders_that_went_since_they_were_counted(
+    using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = [Host.objects.using(using).create(name=name, address="192.0.2.2") for name in "abcd"]
+    for host in hosts:
+        store.save(host, observed(0, BUSY), using=using)
+    gone, whole = {hosts[0].pk, hosts[1].pk}, queries.port_holders
+
+    def without(*given: Any, **asked: Any) -> list[queries.PortRow]:
+        return [row for row in whole(*given, **asked) if row.host_id not in gone]
+
+    monkeypatch.setattr(sys.modules[whole.__module__], "port_holders", without)
+    page = queries.holders_page(all_hosts(using), 8080, kind="x", cursor=None, limit=2)
+
+    assert [row.host_id for row in page.rows] == [hosts[2].pk] * 2
+    assert page.next is not None
 
 
 @both_databases

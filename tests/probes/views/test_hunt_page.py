@@ -142,7 +142,8 @@ def test_the_csv_links_are_of_exactly_this_question(
     viewer: Client, page: Page, host: Host, removed: Host
 ) -> None:
     html = page(viewer, "/hunt/?ip=203.0.113.0/24&state=ESTABLISHED&direction=in")
-    links = [link.replace("&amp;", "&") for link in re.findall(r'href="(/api/[^"]+)"', html)]
+    found = re.findall(r'href="(/api/[^"]+=csv[^"]*)"', html)
+    links = [link.replace("&amp;", "&") for link in found]
     summary, rows = [viewer.get(link).getvalue().decode() for link in links]
     assert {row["host"] for row in csv.DictReader(io.StringIO(summary))} == {"web1", "gone"}
     listed = list(csv.DictReader(io.StringIO(rows)))

@@ -61,9 +61,10 @@ def big(host: Host) -> Host:
 @pytest.mark.parametrize(
     ("address", "queries"),
     [
-        # hosts and their groups, those of the page with bars and alerts, groups to choose, changes
-        ("/", 8),
-        ("/?sort=-sockets&status=bad", 8),
+        # hosts and their groups, those of the page with bars and alerts, groups to choose, changes;
+        # for both, newest whole probes where the newest is none
+        ("/", 10),
+        ("/?sort=-sockets&status=bad", 10),
         # host, its alerts, slider, neighbours, rows, how many, names; listeners, failures, alerts
         ("/hosts/{host}/", 10),
         ("/hosts/{host}/?state=ESTABLISHED&sort=-first_seen", 10),
@@ -89,7 +90,7 @@ def big(host: Host) -> Host:
         ("/report/mailings/", 3),
         ("/ports/", 7),  # hosts, sums, programs, and what the bar chooses from
         ("/findings/", 7),  # scope, counts, queues, hosts, and what the bar chooses from
-        ("/ports/?port=22", 7),
+        ("/ports/?port=22", 8),
         ("/statistics/", 11),  # hosts, four sums, names, how fresh, hosts and groups to choose
         ("/statistics/?by=ports", 9),
         ("/statistics/?by=states", 6),
@@ -102,13 +103,14 @@ def big(host: Host) -> Host:
         # hosts, their groups, interfaces and connections; the bar's hosts and groups, how new
         ("/map/", 10),  # with names of addresses
         ("/map/?nodes=groups&peers=all&q=web", 10),
-        # hosts twice (now, all), sockets now and in history, hosts by name, hunts, alerts
-        ("/search/?q=198.51.100.0/24", 7),
-        ("/search/?q=80", 9),  # and hosts and sockets by PID
-        ("/search/?q=nginx", 12),  # and a host of that name, and the names of programs, twice
+        # hosts twice (now, all) and those found, sockets now and in history, hosts by name, hunts,
+        # alerts
+        ("/search/?q=198.51.100.0/24", 9),
+        ("/search/?q=80", 11),  # and hosts and sockets by PID
+        ("/search/?q=nginx", 14),  # and a host of that name, and the names of programs, twice
         ("/hunt/", 2),  # groups, any host
-        ("/hunt/?ip=198.51.100.7", 8),  # hosts, sums; hosts, open and closed rows, names
-        ("/hunt/?program=nginx", 12),
+        ("/hunt/?ip=198.51.100.7", 9),  # hosts twice, sums; hosts, open and closed rows, names
+        ("/hunt/?program=nginx", 13),
         ("/hunts/", 2),
         ("/alerts/", 6),  # how many, rows, hosts, groups, rules and hunts to choose
         ("/alerts/?state=all&q=nginx&sort=severity", 8),  # and windows

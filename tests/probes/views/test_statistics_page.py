@@ -211,7 +211,7 @@ def test_a_group_and_a_host_narrow_it(viewer: Client, page: Page, busy: Host) ->
     html = page(viewer, "/statistics/?group=databases")
     (row,) = rows(html)
     assert row.startswith("203.0.113.9 1")
-    assert f'<option value="{busy.pk}"' not in html
+    assert f'<option value="{busy.pk}">{busy.name}' not in html
     assert "<code>host</code>" in page(viewer, f"/statistics/?group=databases&host={busy.pk}", 400)
 
 
