@@ -45,6 +45,11 @@ os.environ.update(
         "TIME_ZONE": "UTC",
         "LANGUAGE_CODE": "en",
         "LOG_LEVEL": "INFO",
+        # A suite calls more often than anybody may; the tests of the limits set them.
+        "API_PER_MINUTE": "0",
+        "LIVE_PER_MINUTE": "0",
+        # A stream outlives the test that opened its page; the tests of streams set it.
+        "EVENT_STREAMS": "0",
     }
 )
 (WORKER_DIR / "data").mkdir(mode=0o700, exist_ok=True)
@@ -88,6 +93,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.STORAGES["staticfiles"] = {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
     }
+    # Slow on purpose elsewhere; processes that a test starts keep the site's own.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.DATABASES["postgres"] = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "netadmin",
@@ -97,6 +104,9 @@ def pytest_configure(config: pytest.Config) -> None:
     }
     connections.settings = connections.configure_settings(settings.DATABASES)
     _keep_what_migrations_write()
+    from tests import api_shapes
+
+    api_shapes.install()
 
 
 def _keep_what_migrations_write() -> None:
@@ -214,6 +224,18 @@ def _no_language_is_left() -> Iterator[None]:
 
     translation.deactivate()
     timezone.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def _every_answer_fits_its_shape() -> Iterator[None]:
+    """Each JSON answer of the API is held against what its route declares; see tests/api_shapes."""
+    from tests import api_shapes
+
+    api_shapes.PROBLEMS.clear()
+    yield
+    problems = list(api_shapes.PROBLEMS)
+    api_shapes.PROBLEMS.clear()
+    assert not problems, problems
 
 
 @pytest.fixture

@@ -145,11 +145,14 @@ class PostgreSQL:
         """Stop as a crash would: no shutdown checkpoint, recovery at the next start."""
         self._end(signal.SIGQUIT)
 
-    def create_database(self, name: str) -> str:
-        """Create an empty database and return its DATABASE_URL."""
+    def create_database(self, name: str, *, like: str = "template1") -> str:
+        """Create an empty database, or a copy of the one called ``like`` to which nothing is
+        connected, and return its DATABASE_URL."""
         with self._connect("postgres") as connection:
             connection.execute(
-                psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
+                psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    psycopg.sql.Identifier(name), psycopg.sql.Identifier(like)
+                )
             )
         return self.url.rsplit("/", 1)[0] + f"/{name}"
 

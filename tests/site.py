@@ -126,12 +126,16 @@ class Site:
 
 
 @contextlib.contextmanager
-def running_site(url: str, folder: Path, **settings: str) -> Iterator[Site]:
-    """A migrated site with a broker of its own; everything is killed at the end."""
+def running_site(
+    url: str, folder: Path, *, migrated: bool = False, **settings: str
+) -> Iterator[Site]:
+    """A migrated site with a broker of its own; everything is killed at the end. ``migrated`` says
+    that its database is so already."""
     with Redis(folder / "redis") as redis:
         site = Site(url, redis, folder, **settings)
         try:
-            site.manage("migrate", "--verbosity", "0")
+            if not migrated:
+                site.manage("migrate", "--verbosity", "0")
             yield site
         finally:
             site.stop()

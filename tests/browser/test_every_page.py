@@ -81,6 +81,8 @@ PAGES = {
     "what a hunt found": "/hunt/?ip=10.0.0.9",
     "a list that was hunted": "/hunt/?indicators=port+22+program%3Asshd+evil.example",
     "saved hunts": "/hunts/",
+    "the API": "/api/v1/docs/",
+    "an operation of the API": "/api/v1/docs/?operation=get_host_connections",
     "add a hunt": "/hunts/add/",
     "alerts": "/alerts/",
     "an alert": "/alerts/{alert}/",
@@ -121,6 +123,7 @@ PAGES = {
     "mailed reports": "/report/mailings/",
     "mail a report": "/report/mailings/add/?host={host}",
     "tokens": "/tokens/",
+    "a token": "/tokens/{token}/edit/",
     "audit": "/audit/",
 }
 PARTS = [list(PAGES)[part::4] for part in range(4)]
@@ -195,7 +198,12 @@ def opened(page: Page, live_server: Any) -> Page:
         code="many_removed",
         plan=HOSTILE_PLAN,
     )
-    tokens.create(user=anna, name="nightly report", scope=Scope.READ)
+    token, _text = tokens.create(
+        user=anna,
+        name="nightly report",
+        scope=Scope.READ,
+        from_networks=[f"2001:db8:{number}::/48" for number in range(5)],
+    )
     health.beat("worker@test")
     session = browser_of(anna).cookies["netadmin_session"].value
     page.context.add_cookies(
@@ -211,6 +219,7 @@ def opened(page: Page, live_server: Any) -> Page:
             defaults={"metric": "state", "state": "ESTABLISHED", "threshold": 200},
         )[0].pk,
         "source": source.pk,
+        "token": token.pk,
         "channel": channel.pk,
         "run": run.pk,
         "snapshot": Snapshot.objects.filter(host=host).latest("taken_at").pk,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import PostgreSQL
 from tests.site import Site, running_site
 
 INTERVAL_S = 5
@@ -49,9 +50,20 @@ SELECT extract(epoch FROM min(gap)) FROM (
 """
 
 
+@pytest.fixture(scope="module")
+def template(postgres_server: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a migrated database, of which each test gets a copy: that is quicker."""
+    name = "fleet_template"
+    url = postgres_server.create_database(name)
+    with running_site(url, tmp_path_factory.mktemp("template")):
+        return name
+
+
 @pytest.fixture
-def site(postgres_url: str, tmp_path: Path) -> Iterator[Site]:
-    with running_site(postgres_url, tmp_path, PROBE_THREADS="4", PROBE_DEADLINE_S="5") as made:
+def site(postgres_server: PostgreSQL, template: str, tmp_path: Path) -> Iterator[Site]:
+    url = postgres_server.create_database(f"fleet_{tmp_path.name}", like=template)
+    limits = {"PROBE_THREADS": "4", "PROBE_DEADLINE_S": "5"}
+    with running_site(url, tmp_path, migrated=True, **limits) as made:
         yield made
 
 

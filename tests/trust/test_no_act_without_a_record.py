@@ -224,7 +224,14 @@ SAMPLES: dict[str, list[Sample]] = {
         )
     ],
     "token_add": [Sample("token.add", lambda _world: {"name": "x", "scope": "read", "days": "7"})],
+    "token_edit": [
+        Sample(
+            "token.change",
+            lambda _world: {"name": "x", "networks": "192.0.2.0/24", "days": "keep"},
+        )
+    ],
     "token_revoke": [Sample("token.revoke")],
+    "api-token": [Sample("token.revoke", method="DELETE")],
     "host_add": [Sample("host.add", host_fields)],
     "host_edit": [Sample("host.change", same_host)],
     "host_remove": [Sample("host.remove")],
@@ -494,6 +501,7 @@ CHANGE_NOTHING = {
     "paste",
     "paste_download",
     "api-parse",
+    "mcp",  # its tools record themselves: tests/probes/mcp_tools/test_trust.py
     "admin:index",
     "admin:password_change",  # leads to the site's own page
     "admin:password_change_done",

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpResponse
 
 from netadmin.access.models import Role
+from netadmin.access.permissions import MACHINE_PATHS
 from netadmin.access.routes import BY_NAME, METHODS, ROUTES, Found, Route, walk
 from tests.trust.world import World
 
@@ -89,10 +90,13 @@ def test_every_view_outside_the_admin_is_marked_with_the_least_role_of_its_row()
 def test_each_role_and_method_meets_what_the_table_says(world: World, route: Route) -> None:
     entry = found()[route.name]
     wrong = []
-    for method, who, role, headers in calls(world, entry.path):
-        path = world.path(route, entry, who=who)
+    for method, who, role, headers in calls(world, route, entry.path):
+        token = headers.get("Authorization", "").removeprefix("Bearer ")
+        path = world.path(route, entry, who=who, token=token)
         response = call(world, who, method, path, **headers)
         allowed = expected(route, method, role, known=who != "nobody")
+        if route.token_only and not headers:
+            allowed = {LOGIN}
         got = verdict(response, answers=route.answers)
         if got not in allowed:
             wrong.append(f"{method} as {who} {headers and 'by token'}: {got}, not {allowed}")
@@ -104,12 +108,16 @@ def test_each_role_and_method_meets_what_the_table_says(world: World, route: Rou
     assert not wrong, f"{route.name} ({entry.path})\n" + "\n".join(wrong)
 
 
-def calls(world: World, path: str) -> Iterator[tuple[str, str, Role | None, dict[str, str]]]:
-    """Every method by every role; on the JSON routes also by tokens of a higher user."""
+def calls(
+    world: World, route: Route, path: str
+) -> Iterator[tuple[str, str, Role | None, dict[str, str]]]:
+    """Every method of the row by every role, on the routes of programs also by tokens of a higher
+    user; and every other method by nobody and by whoever may do most."""
     for method in METHODS:
-        for who in PEOPLE:
+        listed = method in route.roles
+        for who in PEOPLE if listed else ("nobody", "admin"):
             yield method, who, world.roles[who], {}
-        if path.startswith("/api/"):
+        if listed and path.startswith(MACHINE_PATHS):
             for name, text in world.tokens.items():
                 authorization = {"Authorization": f"Bearer {text}"}
                 yield method, "admin", world.roles[name], authorization

@@ -30,6 +30,7 @@ from tests.site import ROOT, Site, running_site
 from tests.sshd import Sshd, make_key, toolbox
 from tests.trust import places, scanner
 from tests.waiting import wait_until
+from tests.web_answers import Asked, WebServer, web_server
 
 NETSTAT = """\
 cat <<'END'
@@ -55,6 +56,8 @@ class Scenario:
     outcomes: dict[str, str] = field(default_factory=dict)
     typed: bytes = b""
     logins: list[tuple[str, str, str]] = field(default_factory=list)
+    received: list[Asked] = field(default_factory=list)
+    """By the receiver of a channel and the CMDB."""
 
     def visit(self, steps: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Do the steps in a process of the site; its log is one of the places."""
@@ -92,12 +95,16 @@ def scenario(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any) -> 
         "passphrase": passphrase,
         "user's password": canary("user-password"),
         "wrong password of a user": canary("wrong-user-password"),
+        "address of a channel": secrets.token_urlsafe(24),
+        "signing key of a channel": canary("signing-key"),
+        "token of a CMDB": "cmdb-" + secrets.token_urlsafe(24),
         "key of the key ring": secrets.token_bytes(32),
         "SECRET_KEY": secrets.token_urlsafe(50),
     }
     settings = {
         "LOG_LEVEL": "DEBUG",
         "PROBE_INTERVAL_S": "5",
+        "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8",
         "SECRET_KEY": found["SECRET_KEY"],
         "FIELD_ENCRYPTION_KEYS": "s1:" + base64.b64encode(found["key of the key ring"]).decode(),  # type: ignore[arg-type]
     }
@@ -114,6 +121,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any) -> 
         ScriptedServer(answer_and_look, password=str(found["SSH password"])) as by_password,
         Sshd(folder / "sshd", environment={"PATH": str(path)}) as by_key,
         places.watched(site.redis) as watch,
+        web_server() as elsewhere,
     ):
         (by_key.home / "password").write_text(str(found["sudo password"]))
         key = make_key(folder / "watcher", passphrase=passphrase)
@@ -121,7 +129,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any) -> 
         found["private key"] = _seed(key, passphrase)
         found["private key as entered"] = "".join(key.split("\n")[6:-2])[-100:]
         made = Scenario(site, found, {})
-        _use(made, by_password=by_password, by_key=by_key, key=key)
+        _use(made, by_password=by_password, by_key=by_key, key=key, elsewhere=elsewhere)
         made.places["broker while it ran"] = b"\n".join(watch.seen)
         made.places["broker"] = places.broker(site.redis)
         made.places["logs of worker and scheduler"] = site.logs().encode(errors="replace")
@@ -138,10 +146,18 @@ def scenario(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any) -> 
             )
         made.typed = (by_key.home / "typed").read_bytes()
         made.logins = by_password.logins
+        made.received = list(elsewhere.asked)
         yield made
 
 
-def _use(made: Scenario, *, by_password: ScriptedServer, by_key: Sshd, key: str) -> None:
+def _use(
+    made: Scenario,
+    *,
+    by_password: ScriptedServer,
+    by_key: Sshd,
+    key: str,
+    elsewhere: WebServer,
+) -> None:
     """Everything an administrator does, from the first credential to the last page."""
     site, found = made.site, made.canaries
     site.manage("collectstatic", "--noinput", "--verbosity", "0")
@@ -284,7 +300,60 @@ def _use(made: Scenario, *, by_password: ScriptedServer, by_key: Sshd, key: str)
         what=f"hosts are probed: {outcomes()}",
     )
     made.outcomes = outcomes()
+    live = (
+        "connections/query?host=one",
+        "ports/check?port=22&host=two",
+        "ports/check?port=22&host=three",
+    )
+    made.answers |= made.visit(
+        [{"do": "get", "path": f"/api/v1/{path}", "token": token[0]} for path in live]
+    )
+    questions: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("query_network_connections", {"host": "one"}),
+        ("check_port_occupation", {"host": "three", "port": 22}),
+        ("connections_at", {"host": "two"}),
+        ("explain_port", {"host": "one", "port": 22}),
+        ("open_alerts", {}),
+        ("probe_now", {"host": "two"}),
+    )
+    made.answers |= made.visit(
+        [
+            {"do": "ask", "tool": tool, "arguments": arguments, "token": token[0]}
+            for tool, arguments in questions
+        ]
+    )
+    _send_out(made, token[0], elsewhere)
     made.answers |= made.visit([{"do": "visit", "token": token[0]}])
+
+
+def _send_out(made: Scenario, token: str, elsewhere: WebServer) -> None:
+    """A channel that is tested and a CMDB that is asked, with what opens them."""
+    found = made.canaries
+    hook = f"/hook/{found['address of a channel']}"
+    elsewhere.say(hook, b"ok")
+    elsewhere.say("/hosts.json", b"[]")
+    channel = {"name": "hook", "kind": "webhook", "address": elsewhere.url(hook)}
+    source = {"name": "assets", "kind": "json", "location": elsewhere.url("/hosts.json")}
+    group = {"do": "post", "route": "admin:hosts_hostgroup_add", "data": {"name": "assets"}}
+
+    def posted(path: str, body: dict[str, Any] | str) -> dict[str, Any]:
+        return {"do": "post", "path": f"/api/v1/{path}", "token": token, "json": body}
+
+    made.answers |= made.visit(
+        [
+            group,
+            posted("channels", channel | {"signing_key": found["signing key of a channel"]}),
+            posted("cmdb/sources", source | {"group": "assets", "token": found["token of a CMDB"]}),
+        ]
+    )
+    ((channel_id,),) = made.site.rows("SELECT id FROM probes_channel")
+    ((source_id,),) = made.site.rows("SELECT id FROM hosts_source")
+    made.answers |= made.visit(
+        [
+            posted(f"channels/{channel_id}/test", ""),
+            posted(f"cmdb/sources/{source_id}/sync", {}),
+        ]
+    )
 
 
 def _seed(key: str, passphrase: str) -> bytes:
@@ -303,6 +372,9 @@ def test_the_scenario_used_every_secret(scenario: Scenario) -> None:
     assert scenario.canaries["SSH password"] in given
     assert scenario.canaries["wrong SSH password"] in given
     assert str(scenario.canaries["sudo password"]).encode() in scenario.typed
+    hooked, asked = scenario.received
+    assert hooked.path == f"/hook/{scenario.canaries['address of a channel']}"
+    assert scenario.canaries["token of a CMDB"] in asked.headers["authorization"]
     statuses = {step: shown["status"] for step, shown in scenario.answers.items()}
     errors = {step: status for step, status in statuses.items() if status >= 500}
     assert set(errors.values()) <= {503}, errors

@@ -5,6 +5,8 @@ standard input and prints ``{"<step>": {"status": ..., "body": ..., "headers": .
 
     {"do": "post", "route": "host_add", "args": [], "data": {...}}
     {"do": "post", "path": "/api/v1/hosts/", "json": {...}, "token": "..."}
+    {"do": "ask", "tool": "connections_at", "arguments": {...}, "token": "..."}     by MCP
+    {"do": "get", "path": "/api/v1/ports/check?port=22", "token": "..."}
     {"do": "visit", "token": "..."}       every GET of the route table, pages and JSON
 """
 
@@ -24,6 +26,8 @@ def main() -> None:
     from django.test import Client
     from django.urls import reverse
 
+    from netadmin.access.permissions import MACHINE_PATHS
+
     root, _made = User.objects.get_or_create(username="root", is_superuser=True)
     client = Client(raise_request_exception=False, SERVER_NAME="localhost")
     client.force_login(root, backend="django.contrib.auth.backends.ModelBackend")
@@ -32,8 +36,15 @@ def main() -> None:
         headers = {"Authorization": f"Bearer {step['token']}"} if step.get("token") else {}
         if step["do"] == "visit":
             for path in _paths():
-                wants = headers if path.startswith("/api/") else {}
+                wants = headers if path.startswith(MACHINE_PATHS) else {}
                 answers[f"{number} GET {path}"] = _shown(client.get(path, headers=wants))
+            continue
+        if step["do"] == "get":
+            path = step["path"]
+            answers[f"{number} GET {path}"] = _shown(client.get(path, headers=headers))
+            continue
+        if step["do"] == "ask":
+            answers[f"{number} MCP {step['tool']}"] = _shown(_asked(client, step, headers))
             continue
         path = step.get("path") or reverse(step["route"], args=step.get("args"))
         who = Client(raise_request_exception=False) if step.get("stranger") else client
@@ -45,6 +56,14 @@ def main() -> None:
             response = who.post(path, step["data"], headers=headers)
         answers[f"{number} POST {path}"] = _shown(response)
     json.dump(answers, sys.stdout)
+
+
+def _asked(client: Any, step: dict[str, Any], headers: dict[str, str]) -> Any:
+    """A tool's answer, as an assistant gets it over HTTP."""
+    call = {"name": step["tool"], "arguments": step["arguments"]}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    headers = headers | {"Accept": "application/json, text/event-stream"}
+    return client.post("/mcp", message, content_type="application/json", headers=headers)
 
 
 def _paths() -> list[str]:
@@ -62,12 +81,14 @@ def _paths() -> list[str]:
     for route in ROUTES:
         if "GET" not in route.roles or route.name.startswith("/"):
             continue
+        if route.name == "api-events":  # a stream without an end
+            continue
         if route.about in {"", "app", "contenttype", "own token", "own mailing"}:
             special: dict[str, list[Any]] = {
                 "": [],
                 "app": ["hosts"],
                 "contenttype": [ContentType.objects.get_for_model(Host).pk, 1],
-                "own token": [APIToken.objects.first()],
+                "own token": [APIToken.objects.values_list("pk", flat=True).first()],
             }
             mailings = [[row.pk] for row in ReportSchedule.objects.all()]
             every = mailings if route.about == "own mailing" else [special[route.about]]

@@ -104,9 +104,20 @@ class World:
         """The next browser of ``who`` begins a session of its own."""
         self._sessions.pop(who, None)
 
-    def path(self, route: Route, found: Found, *, who: str = "admin", hidden: bool = False) -> str:
-        """The address of ``route`` for this world's object of the kind it is about."""
+    def path(
+        self,
+        route: Route,
+        found: Found,
+        *,
+        who: str = "admin",
+        hidden: bool = False,
+        token: str = "",
+    ) -> str:
+        """The address of ``route`` for this world's object of the kind it is about; by ``token``,
+        which knows no other, the own token is that one."""
         arguments = self._arguments(route.about, who=who, hidden=hidden)
+        if token and route.about == "own token":
+            arguments = [APIToken.objects.get(prefix=token.split("_")[1]).pk]
         if not found.name.startswith("/"):
             path = reverse(found.name, args=arguments or None)
         else:
