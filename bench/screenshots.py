@@ -141,6 +141,9 @@ def _draw(
         ("silence", "/silences/add/"),
         ("activity", "/activity/"),
         ("search", "/search/?q=22"),
+        ("api", "/api/v1/docs/"),
+        ("api-operation", "/api/v1/docs/?operation=get_host_connections"),
+        ("token", "/tokens/add/"),
         ("bad-filter", f"{web}?state=LISTEN&proto=udp"),
     ]
     chromium = find_program("chromium", "/usr/bin/google-chrome*", package="chromium")
