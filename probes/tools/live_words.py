@@ -7,8 +7,6 @@ in a form that reads as nothing else.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -19,10 +17,10 @@ from probes.observation import Privilege
 from probes.parsers.records import Socket
 from probes.tools.live_places import Place
 from probes.tools.live_probes import Seen
+from probes.wording.names import quoted
 
 LONGEST_NAME: Final = 64
 MOST_NAMES: Final = 5
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,63}")
 
 
 def connections(place: Place, seen: Seen, *, proto: str) -> str:
@@ -70,7 +68,7 @@ def listens(socket: Socket) -> bool:
 def program(name: str) -> str:
     """A program's name fit to stand in a sentence: a plain word as it is, all else quoted, in
     ASCII, cut. A process chooses its name freely, and some read like an instruction."""
-    return name if _PLAIN.fullmatch(name) else json.dumps(name[:LONGEST_NAME])
+    return quoted(name, most=LONGEST_NAME, ascii_only=True)
 
 
 def _names(holding: Iterable[Socket]) -> str:

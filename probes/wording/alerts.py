@@ -11,8 +11,6 @@ see a host and not each group it is in.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,13 +22,13 @@ from probes import mail
 from probes.models import Alert, AlertKind, Change, Metric, Refusal
 from probes.observation import EXPLANATIONS, Code
 from probes.wording import recovery
+from probes.wording.names import quoted
 
 LONGEST_NAME: Final = 60
 LONGEST_LINE: Final = 300
 MOST_NAMED: Final = 3
 """Programs that a sentence names; lines name all that are kept."""
 
-_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*")
 ARROW: Final = " \N{RIGHTWARDS ARROW} "
 DASH: Final = "\N{EM DASH}"
 
@@ -442,7 +440,7 @@ def _name(value: Any) -> str:
 def _program(value: Any) -> str:
     """A program's name for a sentence."""
     name = _name(value)
-    return json.dumps(name, ensure_ascii=False) if name and not _WORD.fullmatch(name) else name
+    return quoted(name, most=LONGEST_NAME) if name else ""
 
 
 def _line(text: str) -> str:
