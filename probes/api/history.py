@@ -32,13 +32,12 @@ from probes.filters import (
     text_like,
     whole_number,
 )
-from probes.history import queries
 from probes.history.queries import compared, diffs, intervals
 from probes.history.queries.pages import slice_rows
 from probes.models import Snapshot
 from probes.payloads import history as history_payloads
 from probes.payloads.shapes import history as shapes
-from probes.tools.when import end_of_second
+from probes.tools.when import end_of_second, ends_of
 
 USUAL: Final = dt.timedelta(days=1)
 
@@ -93,7 +92,7 @@ class TwoHosts(Listed):
 @route("GET", Role.VIEWER, query=Times, about=readable_host, data=shapes.Diff)
 def diff(request: HttpRequest, host: Host, query: Any) -> HttpResponseBase:
     """What opened, closed and changed on a host between two times."""
-    before, after = _snapshots(host, getattr(query, "from"), query.to)
+    before, after = ends_of(host, getattr(query, "from"), query.to)
     if before is None or after is None:  # probed once, or not yet: there is nothing to compare
         return _nothing(host, after, as_csv=query.format == "csv")
     chosen = {"filters": query.filters(), "what": query.what, "kind": query.kind}
@@ -116,22 +115,6 @@ def diff(request: HttpRequest, host: Host, query: Any) -> HttpResponseBase:
             "next": found.next,
         }
     )
-
-
-def _snapshots(
-    host: Host, begin: dt.datetime | None, end: dt.datetime | None
-) -> tuple[Snapshot | None, Snapshot | None]:
-    """Those of the times asked for, absent where none is kept; where nothing is asked, the newest
-    and the one before it, as far as there are any."""
-    after = queries.snapshot_at(host, None if end is None else end_of_second(end))
-    if after is None and end is not None:
-        raise absent("to", _("No whole snapshot is kept of that time or before it."))
-    if begin is None:
-        return (None if after is None else diffs.previous(host, after)), after
-    before = queries.snapshot_at(host, end_of_second(begin))
-    if before is None:
-        raise absent("from", _("No whole snapshot is kept of that time or before it."))
-    return before, after
 
 
 def _nothing(host: Host, after: Snapshot | None, *, as_csv: bool) -> HttpResponseBase:

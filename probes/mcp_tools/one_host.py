@@ -6,7 +6,6 @@ Place in the data's way: called by ``calling`` with valid arguments; asks
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any, Final, Literal
 
 from django.http import HttpRequest
@@ -24,12 +23,12 @@ from probes.history.queries import changes as change_queries
 from probes.history.queries import diffs, moments, statistics
 from probes.history.queries.changes import ChangeFilter
 from probes.mcp_tools.declared import Arguments, Paged, Word
-from probes.models import Snapshot, WatchedPort
+from probes.models import WatchedPort
 from probes.payloads import alerts as alert_payloads
 from probes.payloads import history as history_payloads
 from probes.payloads import statistics as statistics_payloads
 from probes.payloads import watching as watching_payloads
-from probes.tools.when import snapshot_of
+from probes.tools.when import ends_of, snapshot_of
 from probes.tools.whom import host_of
 
 LISTENERS: Final = 20
@@ -112,7 +111,7 @@ def connections_at(request: HttpRequest, query: ConnectionsAt) -> tuple[dict[str
 def diff_times(request: HttpRequest, query: Any) -> tuple[dict[str, Any], str]:
     """What opened, closed and changed on a host between two times."""
     host = host_of(request, query.host, removed=True)
-    before, after = _both(host, getattr(query, "from"), query.to)
+    before, after = ends_of(host, getattr(query, "from"), query.to)
     if before is None or after is None:  # probed once, or not yet: there is nothing to compare
         nothing: dict[str, Any] = {
             "host": payloads.host_name(host),
@@ -145,15 +144,6 @@ def diff_times(request: HttpRequest, query: Any) -> tuple[dict[str, Any], str]:
         "next": found.next,
     }
     return data, part(len(found.rows), total)
-
-
-def _both(
-    host: Host, begin: dt.datetime | None, end: dt.datetime | None
-) -> tuple[Snapshot | None, Snapshot | None]:
-    after = snapshot_of(host, at=end, field="to") or queries.snapshot_at(host, None)
-    if begin is None:
-        return (None if after is None else diffs.previous(host, after)), after
-    return snapshot_of(host, at=begin, field="from"), after
 
 
 def explain_port(request: HttpRequest, query: ExplainPort) -> tuple[dict[str, Any], str]:

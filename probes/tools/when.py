@@ -14,6 +14,7 @@ from hosts.models import Host
 from netadmin.envelope import Refused
 from probes.filters import FilterError
 from probes.history import queries
+from probes.history.queries import diffs
 from probes.models import Outcome, Snapshot
 
 
@@ -38,6 +39,18 @@ def snapshot_of(
     if stored is None:
         raise _absent(field, _("No whole snapshot is kept of that time or before it."))
     return stored
+
+
+def ends_of(
+    host: Host, begin: dt.datetime | None, end: dt.datetime | None
+) -> tuple[Snapshot | None, Snapshot | None]:
+    """The newest whole snapshots at or before both times: without ``end`` the newest, without
+    ``begin`` the one before that, as far as there are any. Raises Refused as :func:`snapshot_of`,
+    naming ``from`` or ``to``."""
+    after = snapshot_of(host, at=end, field="to") or queries.snapshot_at(host, None)
+    if begin is None:
+        return (None if after is None else diffs.previous(host, after)), after
+    return snapshot_of(host, at=begin, field="from"), after
 
 
 def end_of_second(when: dt.datetime) -> dt.datetime:
