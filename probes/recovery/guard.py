@@ -28,7 +28,7 @@ from probes.models import (
 )
 from probes.observation import Code, Privilege
 from probes.recovery import affected
-from probes.status import MIN_STALE_S, STALE_AFTER_INTERVALS, TOOL_PASTED
+from probes.status import TOOL_PASTED, stale_after
 from probes.watch import silences
 
 FINAL = frozenset(
@@ -175,8 +175,7 @@ def _unfit(
         return Refusal.NOT_WHOLE.value
     if whole.command == commands.LINES["windows sockets"]:
         return Refusal.NOT_POSIX.value
-    stale_s = max(host.effective_interval_s * STALE_AFTER_INTERVALS, MIN_STALE_S)
-    if now - whole.taken_at > dt.timedelta(seconds=stale_s):
+    if now - whole.taken_at > stale_after(host):
         return Refusal.STALE.value
     return Refusal.NO_SUDO.value if sudo(service, whole) is None else ""
 
