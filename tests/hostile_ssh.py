@@ -11,6 +11,7 @@ import contextlib
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import paramiko
@@ -28,7 +29,7 @@ udp6       0      0 ::1:323                 :::*                                
 GOOD_END = b"0 1000 none netstat -antuwpW /bin/netstat"
 
 
-class Listener:
+class Listener(ABC):
     """A loopback port where each connection is handled in a thread of its own."""
 
     def __init__(self) -> None:
@@ -40,9 +41,9 @@ class Listener:
         self._threads: list[threading.Thread] = []
         self._accepting = threading.Thread(target=self._accept, daemon=True)
 
+    @abstractmethod
     def handle(self, sock: socket.socket) -> None:
         """What happens on one connection."""
-        raise NotImplementedError
 
     def drop_all(self) -> None:
         """Cut every connection of this moment at the TCP level."""

@@ -15,6 +15,7 @@ import re
 import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -94,7 +95,7 @@ HELP: Final = {
 """What ``--help`` says of each parameter of the API."""
 
 
-class Question(BaseCommand):
+class Question(BaseCommand, ABC):
     """A command that asks: subclasses say what, and return the exit status."""
 
     requires_system_checks = []  # they would load every page there is
@@ -134,13 +135,13 @@ class Question(BaseCommand):
             "-q", "--quiet", action="store_true", help="tell nothing but errors beside the output"
         )
 
+    @abstractmethod
     def add_question(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ask(self, options: dict[str, Any]) -> int:
         """Ask, print, and return the exit status."""
-        raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Ends with SystemExit where the status is not 0; raises CommandError for trouble."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -93,27 +94,27 @@ class Context:
             self.problems.append((place, " ".join(said)))
 
 
-class Section(Generic[I, R]):
+class Section(ABC, Generic[I, R]):
     """One list of the file."""
 
     name: ClassVar[str]
     item: ClassVar[type[Item]]
 
+    @abstractmethod
     def rows(self) -> Iterator[tuple[R, I]]:
         """The rows there are, in the order of the file, each as its item."""
-        raise NotImplementedError
 
+    @abstractmethod
     def key(self, item: I) -> Key:
         """What makes an item the same as a row."""
-        raise NotImplementedError
 
     def label(self, item: I) -> str:
         """How a person knows it."""
         return " ".join(str(part) for part in self.key(item) if part)
 
+    @abstractmethod
     def write(self, item: I, row: R | None, where: str, context: Context) -> None:
         """Write an item to its row, or to a new one; what is wrong becomes a problem."""
-        raise NotImplementedError
 
     def remove(self, row: R, context: Context) -> None:
         """Remove a row that the file does not have."""
