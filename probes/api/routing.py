@@ -30,7 +30,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from netadmin import envelope
+from netadmin import envelope, strict_json
 from netadmin.access import permissions
 from netadmin.access.models import Role
 from probes.api import conditional
@@ -317,21 +317,17 @@ def _json(raw: bytes) -> Any:
     if not raw.strip():
         raise FilterError("body", _("Send a JSON object."))
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in names:
-                raise FilterError(visible(name), _("Give this once."))
-            names[name] = value
-        return names
-
     def no_constant(name: str) -> Any:
         raise FilterError("body", _("%(name)s is no JSON.") % {"name": name})
 
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=once, parse_constant=no_constant)
+        return json.loads(
+            raw.decode("utf-8"), object_pairs_hook=strict_json.once, parse_constant=no_constant
+        )
     except FilterError:
         raise
+    except strict_json.Repeated as repeated:
+        raise FilterError(visible(repeated.name), _("Give this once.")) from None
     except (ValueError, RecursionError):
         raise FilterError("body", _("This is no JSON in UTF-8.")) from None
 

@@ -10,7 +10,7 @@ another site can ask through one; an ``Origin`` that is not ours is refused all 
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from netadmin import envelope
+from netadmin import envelope, strict_json
 from netadmin.access import permissions
 from netadmin.access.models import Role
 from probes.filters import visible
@@ -114,25 +114,12 @@ def _body(request: HttpRequest) -> bytes | HttpResponse:
     return body
 
 
-class _Twice(Exception):
-    """An object names something twice: which of them is meant, readers of JSON do not agree on."""
-
-
 def _given_twice(body: bytes) -> str | None:
     """The name; None where there is none, or where this is no JSON, which the SDK says."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in names:
-                raise _Twice(name)
-            names[name] = value
-        return names
-
     try:
-        json.loads(body, object_pairs_hook=once)
-    except _Twice as twice:
-        return str(twice)
+        json.loads(body, object_pairs_hook=strict_json.once)
+    except strict_json.Repeated as repeated:
+        return repeated.name
     except (ValueError, RecursionError):
         pass
     return None
