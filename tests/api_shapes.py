@@ -112,7 +112,7 @@ def _failure() -> jsonschema_rs.Draft202012Validator:
 
 @cache
 def _validator(name: str, method: str) -> jsonschema_rs.Draft202012Validator | None:
-    from probes.api.openapi import enveloped
+    from probes.api.api_schemas import enveloped
 
     (operation,) = (
         each.operations[method]

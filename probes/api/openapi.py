@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from functools import cache
 from http import HTTPStatus
@@ -20,16 +19,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from pydantic import BaseModel, Field, TypeAdapter
-from typing_extensions import is_typeddict
+from pydantic import Field, TypeAdapter
 
 from netadmin.access.models import Role
 from probes.api import api_headers, api_page, samples
+from probes.api.api_schemas import REF, enveloped, schemas_of
 from probes.api.field_notes import notes_of, said
 from probes.api.routing import ENDPOINTS, Endpoint, Operation, Text, route
 from probes.api.shared import absent
 from probes.filters import Query
-from probes.payloads import shapes
 
 SUBJECTS: Final = {
     "inventory": "Hosts",
@@ -83,7 +81,6 @@ REFUSALS: Final = {
 }
 SUCCESSES: Final = {200: "Done.", 201: "Made.", 202: "Accepted; it happens soon.", 204: "Done."}
 PAGING: Final = frozenset({"cursor", "limit", "format", "sort"})
-_REF: Final = "#/components/schemas/{model}"
 
 ABOUT: Final = (
     "Everything the pages show, for scripts: sockets, ports, probes, history, statistics, alerts "
@@ -144,7 +141,7 @@ def operations() -> Iterator[tuple[Endpoint, Operation]]:
 @cache
 def document() -> dict[str, Any]:
     """The whole description. Not to be changed: it is kept."""
-    schemas, definitions = _schemas()
+    schemas, definitions = schemas_of(operations())
     paths: dict[str, dict[str, Any]] = {}
     for endpoint, operation in operations():
         key = (endpoint.name, operation.method)
@@ -344,118 +341,14 @@ def _success(
     }
 
 
-def enveloped(data: Any) -> dict[str, Any]:
-    """The schema of an answer that succeeds with this data."""
-    return {
-        "type": "object",
-        "properties": {
-            "success": {"const": True},
-            "message": {"type": "string"},
-            "data": data,
-        },
-        "required": ["success", "message", "data"],
-        "additionalProperties": False,
-    }
-
-
 def _failure(status: int, text: str) -> dict[str, Any]:
     return {
         "description": text,
         "headers": api_headers.of(*(("Retry-After",) if status in (429, 503) else ())),
         "content": {
             "application/json": {
-                "schema": {"$ref": _REF.format(model="Failure")},
+                "schema": {"$ref": REF.format(model="Failure")},
                 "example": samples.failure(status, HTTPStatus(status).phrase),
             }
         },
     }
-
-
-Key = tuple[str, str, str]
-
-
-def _schemas() -> tuple[dict[Key, dict[str, Any]], dict[str, Any]]:
-    """The schema of each answer and body by what it is of, and all that they refer to."""
-    wanted: list[tuple[Any, Any, TypeAdapter[Any]]] = [
-        (("answer", "", ""), "serialization", shapes.adapter(shapes.Failure))
-    ]
-    bodies: list[type[BaseModel]] = []
-    for endpoint, operation in operations():
-        key = (endpoint.name, operation.method)
-        if operation.data is not None and not isinstance(operation.data, Text):
-            wanted.append((("answer", *key), "serialization", shapes.adapter(operation.data)))
-        if operation.body is not None:
-            wanted.append((("body", *key), "validation", TypeAdapter(operation.body)))
-            bodies.append(operation.body)
-    made, common = TypeAdapter.json_schemas(wanted, ref_template=_REF)
-    made, definitions = _plainly_named(made, common["$defs"])
-    for model in bodies:
-        _describe(model, definitions)
-    for name, shape in _shapes().items():
-        for field, note in notes_of(shape).items():
-            if field in definitions.get(name, {}).get("properties", {}):
-                _note(definitions[name]["properties"], field, note)
-    by_key = {
-        key: schema["additionalProperties"] if mode == "serialization" else schema
-        for (key, mode), schema in made.items()
-    }
-    for schema in definitions.values():
-        for field in schema.get("properties", {}).values():
-            field.pop("title", None)
-            if "default" in field and not _may_be(field["default"], field):
-                del field["default"]  # what stands for a field that was left out
-    return by_key, definitions
-
-
-def _may_be(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether a default is a value that may be given as well."""
-    if "anyOf" in schema:
-        return any(_may_be(value, each) for each in schema["anyOf"])
-    kind = schema.get("type")
-    if isinstance(value, str):
-        return kind in (None, "string") and len(value) >= schema.get("minLength", 0)
-    if isinstance(value, list):
-        return kind in (None, "array") and len(value) >= schema.get("minItems", 0)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return kind in (None, "integer", "number") and value >= schema.get("minimum", value)
-    return True
-
-
-def _note(properties: dict[str, Any], name: str, note: str) -> None:
-    if "$ref" in properties[name] or "description" not in properties[name]:
-        properties[name]["description"] = note
-
-
-def _shapes() -> dict[str, type]:
-    """Every shape by its name."""
-    return {
-        name: shape
-        for module in list(sys.modules.values())
-        if getattr(module, "__name__", "").startswith(shapes.__name__)
-        for name, shape in vars(module).items()
-        if is_typeddict(shape)
-    }
-
-
-def _plainly_named(made: Any, definitions: Any) -> tuple[Any, dict[str, Any]]:
-    """The same, where two classes are called alike after module and class: ``CmdbDecision``."""
-    keys = list(made)
-    text = json.dumps([[made[key] for key in keys], definitions])
-    for name in definitions:
-        *modules, own = name.split("__")
-        if modules:
-            text = text.replace(f'{name}"', f'{modules[-1].title().replace("_", "")}{own}"')
-    schemas, named = json.loads(text)
-    return dict(zip(keys, schemas, strict=True)), named
-
-
-def _describe(model: type[BaseModel], definitions: dict[str, Any]) -> None:
-    """Give the fields of a body the words that stand below them."""
-    properties = definitions.get(model.__name__, {}).get("properties", {})
-    for name, note in notes_of(model).items():
-        if name in properties:
-            _note(properties, name, note)
-    for field in model.model_fields.values():
-        for inner in (field.annotation, *get_args(field.annotation)):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                _describe(inner, definitions)
